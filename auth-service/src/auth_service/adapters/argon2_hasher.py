@@ -6,12 +6,13 @@ as the slowest hash, so that the time does not reveal whether an account exists 
 """
 
 import asyncio
+import base64
 import secrets
 import time
 
 from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import InvalidHashError, VerificationError
-from argon2.low_level import Type
+from argon2.low_level import ARGON2_VERSION, Type
 
 from auth_service.adapters import foreign_hashes
 from auth_service.adapters.hashing_pool import HashingPool
@@ -20,6 +21,8 @@ from auth_service.domain.password import prepared
 MEMORY_KIB = 19_456
 TIME_COST = 2
 PARALLELISM = 1
+_HASH_BYTES = 32
+_SALT_BYTES = 16
 _TRUST_IN_LAST = 0.1
 """Weight of the last job in the averages by which a wait follows how busy the machine is."""
 
@@ -30,8 +33,8 @@ _STRETCH_MAX = 4.0
 class Argon2Hasher:
     """Hashes and verifies passwords with one set of parameters.
 
-    The decoy is a hash of random bytes at the same parameters, so that verifying against
-    it takes as long as against a real one made today.
+    The decoy is random bytes in the form of a hash at the same parameters, so that verifying against it
+    takes as long as against a real one made today.
     """
 
     def __init__(
@@ -42,17 +45,15 @@ class Argon2Hasher:
             time_cost=time_cost,
             memory_cost=memory_kib,
             parallelism=PARALLELISM,
-            hash_len=32,
-            salt_len=16,
+            hash_len=_HASH_BYTES,
+            salt_len=_SALT_BYTES,
             type=Type.ID,
         )
-        started = time.thread_time()
-        self._decoy = self._argon2.hash(secrets.token_bytes(32))
-        self._own_seconds = time.thread_time() - started
+        self._parameters = f"$argon2id$v={ARGON2_VERSION}$m={memory_kib},t={time_cost},p={PARALLELISM}$"
+        self._decoy = f"{self._parameters}{_random_text(_SALT_BYTES)}${_random_text(_HASH_BYTES)}"
         self._slowest_seconds = 0.0
         # Of the last jobs on average: a busy machine makes them take longer than they work.
-        self._worked = self._passed = self._own_seconds
-        self._parameters = self._decoy.rpartition("$")[0].rpartition("$")[0] + "$"
+        self._worked = self._passed = 0.001
 
     def admit(self) -> None:
         """Returns when there is room for another password at this moment.
@@ -89,13 +90,16 @@ class Argon2Hasher:
 
     def _matches(self, password_hash: str, password: str) -> tuple[bool, float]:
         """Returns whether it is the password, and the processor time that this took."""
+        is_outdated = self.is_outdated(password_hash)
+        if is_outdated and not self._slowest_seconds:
+            self._slowest_seconds = self._own_seconds(password)
         began, started = time.perf_counter(), time.thread_time()
-        if self.is_outdated(password_hash):
+        if is_outdated:
             # Other systems hash passwords as typed, this one in its prepared form.
             forms = dict.fromkeys((password, prepared(password)))
             matches = any(foreign_hashes.matches(password_hash, form.encode()) for form in forms)
             seconds = time.thread_time() - started
-            self._slowest_seconds = max(self._slowest_seconds, self._own_seconds, seconds)
+            self._slowest_seconds = max(self._slowest_seconds, seconds)
         else:
             matches = self._matches_own(password_hash, password)
             seconds = time.thread_time() - started
@@ -103,8 +107,18 @@ class Argon2Hasher:
         self._passed += _TRUST_IN_LAST * (time.perf_counter() - began - self._passed)
         return matches, seconds
 
+    def _own_seconds(self, password: str) -> float:
+        started = time.thread_time()
+        self._matches_own(self._decoy, password)
+        return time.thread_time() - started
+
     def _matches_own(self, password_hash: str, password: str) -> bool:
         try:
             return self._argon2.verify(password_hash, prepared(password))
         except (VerificationError, InvalidHashError):
             return False
+
+
+def _random_text(length: int) -> str:
+    """Returns random bytes as Argon2's format writes them."""
+    return base64.b64encode(secrets.token_bytes(length)).rstrip(b"=").decode()
