@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from health_aggregator.domain.target import Target
+from health_aggregator.domain.target import Target, cadence_of_components
 
 AGGREGATOR = "health-aggregator"
 """The component that this process itself is."""
@@ -60,6 +60,7 @@ def built_in_targets(options: Mapping[str, Mapping[str, Any]]) -> list[Target]:
             critical=component.critical,
             depends_on=component.depends_on,
             enabled=name in options,
+            cadence=cadence_of_components(component.kind),
             options=dict(options.get(name, {})),
         )
         for name, component in known.items()

@@ -24,6 +24,18 @@ class Cadence:
     backoff_limit: float = 3.0
 
 
+_REPORT_THEIR_END = frozenset({"grpc", "postgres", "kubernetes"})
+
+
+def cadence_of_components(kind: str) -> Cadence:
+    """Returns when a component of the system itself is checked.
+
+    Each check wakes two processes, so it is seldom where an open stream or connection reports a change or
+    the end at once, and the check only measures and finds what hangs.
+    """
+    return Cadence(interval_seconds=4.0 if kind in _REPORT_THEIR_END else 2.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A component of the system and how it is checked.

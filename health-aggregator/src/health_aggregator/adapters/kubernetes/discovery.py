@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 
 from health_aggregator.adapters.kubernetes.objects import WATCHED, Pod
 from health_aggregator.domain.built_in_targets import BUILT_IN
-from health_aggregator.domain.target import Target
+from health_aggregator.domain.target import Target, cadence_of_components
 
 _PREFIX = "health.vestibule/"
 _COMPONENT = "app.kubernetes.io/component"
@@ -50,5 +50,6 @@ def _target(name: str, selector: str, annotations: Mapping[str, str]) -> Target:
         depends_on=tuple(each.strip() for each in depends_on.split(",") if each.strip())
         if depends_on is not None
         else (known.depends_on if known is not None else ()),
+        cadence=cadence_of_components(kind),
         options=options,
     )
