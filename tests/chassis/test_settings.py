@@ -5,7 +5,6 @@ from typing import Annotated
 import pytest
 from chassis.settings import GrpcServiceSettings
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import SettingsConfigDict
 
 from chassis import settings
 
@@ -22,7 +21,7 @@ GOOD = {
 class StockSettings(GrpcServiceSettings):
     """Settings of a made-up service."""
 
-    model_config = SettingsConfigDict(env_prefix="STOCK_")
+    env_prefix = "STOCK_"
 
     postgres_url: SecretStr = Field(description="where the schema `stock` is")
     shelves: dict[str, int] = Field(default_factory=dict)
