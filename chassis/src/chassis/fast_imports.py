@@ -6,8 +6,8 @@ A rollout starts processes on nodes that serve requests, so the processor time o
 import gc
 import sys
 
-_NOT_IMPORTED = ("opentelemetry.metrics", "rich", "greenlet")
-"""What redis-py (the first) and structlog import where it is installed, and do without where it is not."""
+_NOT_IMPORTED = ("opentelemetry.metrics", "rich")
+"""What redis-py (the first) and structlog import if it is installed; neither needs it."""
 
 
 def begin() -> None:

@@ -26,7 +26,7 @@ from structlog.contextvars import bound_contextvars
 from vestibule.events.v1.events_pb2 import Event
 
 from chassis.backoff import Backoff
-from chassis.events import dead_letters, stream
+from chassis.events import dead_letters, spans, stream
 from chassis.grpc.call import Call, enter
 from chassis.identity.caller import Caller
 from chassis.identity.service_keys import ServiceKeys
@@ -251,7 +251,7 @@ class Consumer:
 
     async def _call(self, handler: Handler, event: Event, kind: str) -> None:
         """Calls a handler within a span of the trace that the event came from."""
-        attributes = stream.span_attributes(event) | {"messaging.consumer.group.name": self._group}
+        attributes = spans.attributes(event) | {"messaging.consumer.group.name": self._group}
         with traces.followed(f"process {kind}", "CONSUMER", event.traceparent, attributes):
             await handler(event)
 

@@ -20,10 +20,9 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
-from vestibule.events.v1.events_pb2 import Event
 
 from chassis.backoff import Backoff
-from chassis.events import heartbeat, stream
+from chassis.events import heartbeat, spans, stream
 from chassis.events.outbox import Outbox, sweep
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import sign_event
@@ -216,7 +215,7 @@ class Relay:
         if traces.enabled():
             ended_ns = time_ns()
             for row in rows:
-                _record_delivery(row, started_ns, ended_ns)
+                spans.record_publication(row["payload"], row["created_at"], started_ns, ended_ns)
         await connection.execute(
             f"UPDATE {self._table} AS o SET published_at = clock_timestamp(), stream_id = p.stream_id"  # noqa: S608
             " FROM unnest($1::bigint[], $2::text[]) AS p(position, stream_id)"
@@ -293,21 +292,3 @@ class Relay:
             LOST_ENTRIES.inc(lost)
             self._log.warning("event stream lost events; publishing them again", events=lost)
         self._intact = True
-
-
-def _record_delivery(row: Any, started_ns: int, ended_ns: int) -> None:
-    """Records an event's publication as a span of the trace that wrote it."""
-    event = Event.FromString(row["payload"])
-    if not traces.is_recorded(event.traceparent):
-        return
-    waited_seconds = started_ns / 1e9 - row["created_at"].timestamp()
-    ours = traces.record(
-        f"publish {event.WhichOneof('payload')}",
-        "PRODUCER",
-        event.traceparent,
-        started_ns=started_ns,
-        ended_ns=ended_ns,
-        attributes=stream.span_attributes(event) | {"vestibule.outbox.waited_seconds": waited_seconds},
-    )
-    command = {"db.system.name": "redis", "db.operation.name": "XADD"}
-    traces.record("XADD", "CLIENT", ours, started_ns=started_ns, ended_ns=ended_ns, attributes=command)

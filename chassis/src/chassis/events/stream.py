@@ -2,7 +2,6 @@
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
-from vestibule.events.v1.events_pb2 import Event
 
 STREAM = "vestibule:events"
 FIELD = b"event"
@@ -13,15 +12,6 @@ _AHEAD_MILLISECONDS_MAX = 60 * 60 * 1000
 """More than Redis' clock may have been set back."""
 
 Entry = tuple[bytes, dict[bytes, bytes]]
-
-
-def span_attributes(event: Event) -> dict[str, str | int | float | bool]:
-    """Returns the attributes of spans about an event."""
-    return {
-        "messaging.system": "redis",
-        "messaging.destination.name": STREAM,
-        "messaging.message.id": event.event_id,
-    }
 
 
 async def now_milliseconds(redis: Redis) -> int:

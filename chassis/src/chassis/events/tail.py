@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from vestibule.events.v1.events_pb2 import Event
 
 from chassis.backoff import Backoff
-from chassis.events import heartbeat, stream
+from chassis.events import heartbeat, spans, stream
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import SKEW_SECONDS, EventRefused, RefusalLog, verify_event
 from chassis.redis import explain, open_redis
@@ -172,7 +172,7 @@ class Tail:
             concerned = self._on_event(event)
             if self._is_live:
                 if concerned and traces.is_recorded(event.traceparent):
-                    _record_handling(event, started_ns)
+                    spans.record_handling(event, started_ns)
                 LAG.observe(max(0.0, time() - event.occurred_at.ToMilliseconds() / 1000))
         if len(entries) == BATCH:
             return
@@ -222,15 +222,3 @@ class Tail:
         log.warning("event stream lost or restarted; state is fetched again", client=self._client_name)
         await self._on_lost()
         await self._rewind(redis)
-
-
-def _record_handling(event: Event, started_ns: int) -> None:
-    """Records the handling of an event as a span of the trace that caused it."""
-    traces.record(
-        f"handle {event.WhichOneof('payload') or 'tags'}",
-        "CONSUMER",
-        event.traceparent,
-        started_ns=started_ns,
-        attributes=stream.span_attributes(event),
-        links=(event.traceparent,),
-    )
