@@ -1,6 +1,6 @@
 """What the environment may hold, and what is said when it is wrong."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from chassis.settings import GrpcServiceSettings
@@ -45,6 +45,13 @@ def test_prefixed_and_common_variables_are_read(monkeypatch: pytest.MonkeyPatch)
     assert loaded.shelves == {"a": 1}
     assert loaded.trace_ratio == 0.5
     assert loaded.shutdown_grace_seconds == 10.0
+
+
+def test_values_that_are_given_replace_variables() -> None:
+    given: dict[str, Any] = {"http_port": 1, "REDIS_URL": "redis://elsewhere/0"}
+    loaded = StockSettings(**given)
+    assert (loaded.http_port, loaded.grpc_port) == (1, 50051)
+    assert loaded.redis_url.get_secret_value() == "redis://elsewhere/0"
 
 
 def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,21 @@ async def test_only_the_password_verifies() -> None:
         assert not await hasher.verify("nonsense", "caf\u00e9")
 
 
+async def test_without_a_hash_the_answer_takes_as_long() -> None:
+    """Or the time would show whether an account exists."""
+    async with HashingPool(workers=1, queue_per_worker=8) as pool:
+        hasher = Argon2Hasher(pool)
+        known = await hasher.hash("password")
+
+        async def cpu_seconds(password_hash: str | None) -> float:
+            began = time.process_time()
+            for _ in range(5):
+                assert not await hasher.verify(password_hash, "wrong")
+            return time.process_time() - began
+
+        assert 0.5 < await cpu_seconds(None) / await cpu_seconds(known) < 2
+
+
 async def test_hashes_of_lesser_parameters_are_outdated() -> None:
     """They verify all the same."""
     lesser = Argon2(time_cost=1, memory_cost=1024, parallelism=1).hash("password")

@@ -7,8 +7,8 @@ from typing import Any
 
 import asyncpg
 import pytest
+from chassis.events import heartbeat, stream
 from chassis.events import outbox as outbox_module
-from chassis.events import stream
 from chassis.events.outbox import Outbox, sweep
 from chassis.events.relay import Relay
 from chassis.lifecycle import end_task
@@ -64,6 +64,30 @@ async def test_a_lost_notification_is_made_up_for_by_looking(
     await asyncio.sleep(0.2)
     await pool.execute("INSERT INTO stock.outbox (event_id, payload) VALUES (gen_random_uuid(), '')")
     await until(lambda: _has(valkey, 1), seconds=2)
+
+
+async def test_heartbeats_are_sent_only_where_readers_wait_for_them(
+    outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
+) -> None:
+    """They continue while nothing happens."""
+
+    async def sent() -> int:
+        async with Redis.from_url(valkey.url) as client:
+            return int((await client.xinfo_stream(key))["entries-added"]) if await client.exists(key) else 0
+
+    async def are_sent(count: int) -> bool:
+        return await sent() >= count
+
+    key = heartbeat.key("user-service")
+    silent = Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url)
+    task = begin(silent.run())
+    await append("a")
+    await until(lambda: _has(valkey, 1))
+    await end_task(task)
+    assert await sent() == 0
+
+    begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url, heartbeats=True).run())
+    await until(lambda: are_sent(4), seconds=5)
 
 
 LAST_ID = f"{2**64 - 1}-{2**64 - 1}"
