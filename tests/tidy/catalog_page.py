@@ -156,13 +156,14 @@ def _reported_by(word: str) -> set[str]:
 
 def _rpcs(service: Service) -> Iterator[str]:
     protos = descriptors.load()
+    comments = protos.comments()
     for found in protos.services:
         if PROTO_PACKAGES.get(found.full_name.rpartition(".")[0]) is not service:
             continue
         for method in found.methods:
             options = method.GetOptions()
             policy = options.Extensions[options_pb2.policy]
-            comment = protos.comments.get(method.full_name, "").split("\n\n")[0].replace("\n", " ")
+            comment = comments.get(method.full_name, "").split("\n\n")[0].replace("\n", " ")
             first = re.split(r"(?<=\.) ", comment)[0].replace("|", "\\|")
             who = ACCESS.get(policy.access) or ", ".join(policy.services)
             yield f"| `{found.name}.{method.name}` | {_route(options)} | {who} | {first} |\n"

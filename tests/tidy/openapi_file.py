@@ -14,7 +14,7 @@ FILE = tree.ROOT / "docs" / "openapi.json"
 def document() -> str:
     """Returns the document that a gateway in front of all services serves, formatted to be read."""
     protos = descriptors.load()
-    served = documentation.document(compile_routes(protos.services), protos.comments)
+    served = documentation.document(compile_routes(protos.services), protos.comments())
     return json.dumps(json.loads(served), indent=1, ensure_ascii=False) + "\n"
 
 

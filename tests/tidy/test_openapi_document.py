@@ -15,6 +15,7 @@ from vestibule.api.v1 import options_pb2
 from tests.tidy import tree
 
 PROTOS = descriptors.load()
+COMMENTS = PROTOS.comments()
 ROUTES = compile_routes(PROTOS.services)
 _ERRORS = re.compile(r"\b[A-Z]{3,}(?:_[A-Z]+)+\b")
 
@@ -24,12 +25,12 @@ def _described() -> dict[str, Any]:
     """The document."""
     from gateway.api.documentation import document  # noqa: PLC0415 with FastAPI
 
-    found: dict[str, Any] = json.loads(document(ROUTES, PROTOS.comments))
+    found: dict[str, Any] = json.loads(document(ROUTES, COMMENTS))
     return found
 
 
 def _comment(route: Route) -> str:
-    return PROTOS.comments.get(route.policy.descriptor.full_name, "")
+    return COMMENTS.get(route.policy.descriptor.full_name, "")
 
 
 API = [route for route in ROUTES if route.enveloped or route.template.startswith("/.well-known/")]

@@ -109,7 +109,7 @@ def _document(routes: tuple[Route, ...], protos: Protos) -> bytes:
     """Imports FastAPI, 30 MB, only when the document is requested."""
     from gateway.api import documentation  # noqa: PLC0415
 
-    return documentation.document(routes, protos.comments)
+    return documentation.document(routes, protos.comments())
 
 
 def _authenticator(settings: GatewaySettings, upstreams: Upstreams) -> TokenAuthenticator:

@@ -23,11 +23,22 @@ class Protos:
 
     Attributes:
         services: Every service, in the order of the files.
-        comments: The comment of each service, method, message and field, by full name.
+        further: Files with further sets.
     """
 
     services: tuple[ServiceDescriptor, ...]
-    comments: dict[str, str]
+    further: tuple[Path, ...]
+
+    def comments(self) -> dict[str, str]:
+        """Returns the comment of each service, method, message and field, by full name.
+
+        Only documentation needs them; reading them is a twentieth of the gateway's start.
+
+        Raises:
+            StartupError: a file cannot be read any more.
+        """
+        files = (file for found in _sets(self.further) for file in found.file)
+        return {name: text for file in files for name, text in _comments(file)}
 
 
 def load(further: Iterable[Path] = (), serves: Callable[[str], bool] | None = None) -> Protos:
@@ -41,6 +52,19 @@ def load(further: Iterable[Path] = (), serves: Callable[[str], bool] | None = No
     Raises:
         StartupError: a file cannot be read or is not a descriptor set.
     """
+    further = tuple(further)
+    services: dict[str, ServiceDescriptor] = {}
+    for files in _sets(further):
+        for file in files.file:
+            if serves is not None and file.service and not any(map(serves, _names(file))):
+                continue
+            _add(file)
+            found = descriptor_pool.Default().FindFileByName(file.name)  # type: ignore[no-untyped-call]
+            services.update({service.full_name: service for service in found.services_by_name.values()})
+    return Protos(tuple(services.values()), further)
+
+
+def _sets(further: Iterable[Path]) -> list[descriptor_pb2.FileDescriptorSet]:
     own = resources.files("vestibule").joinpath("descriptors.binpb").read_bytes()
     sets = [_parse(own, "Vestibule's own")]
     for path in further:
@@ -48,17 +72,7 @@ def load(further: Iterable[Path] = (), serves: Callable[[str], bool] | None = No
             sets.append(_parse(path.read_bytes(), str(path)))
         except OSError as error:
             raise StartupError(f"GATEWAY_DESCRIPTORS: {path} cannot be read: {error.strerror}") from error
-    services: dict[str, ServiceDescriptor] = {}
-    comments: dict[str, str] = {}
-    for files in sets:
-        for file in files.file:
-            if serves is not None and file.service and not any(map(serves, _names(file))):
-                continue
-            _add(file)
-            comments.update(_comments(file))
-            found = descriptor_pool.Default().FindFileByName(file.name)  # type: ignore[no-untyped-call]
-            services.update({service.full_name: service for service in found.services_by_name.values()})
-    return Protos(tuple(services.values()), comments)
+    return sets
 
 
 def _parse(content: bytes, name: str) -> descriptor_pb2.FileDescriptorSet:
