@@ -8,7 +8,7 @@ from devstack.stack import Stack
 
 from bench import plans, population
 from bench.growth import LOOK_UPS, PopulatedSystem, table, verified
-from bench.memory import resident_mib
+from bench.processes import resident_mib
 
 PLAN: dict[str, Any] = {
     "Query Text": "SELECT 1\n  FROM users",
