@@ -13,6 +13,7 @@ from pathlib import Path
 
 from devstack.service import ServiceProcess
 from devstack.stack import Stack
+from devstack.topology import SERVICES
 
 from bench import report
 from bench.contestants import ADMIN
@@ -23,8 +24,6 @@ LIMIT_PERCENT = 0.3
 
 SETTLE_SECONDS = 20.0
 """Until the start is over: first checks, first scrapes, first reconnections."""
-
-OPTIONAL = {"KNOWLEDGE": "1", "VOICE": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def main() -> None:
         "PATH": os.environ["PATH"],
         "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
         "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
-        **OPTIONAL,
+        **{service.switch: "1" for service in SERVICES if service.switch},
     }
     machine = report.machine()
     with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as folder:
