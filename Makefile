@@ -89,7 +89,7 @@ docs: .venv/.develops ## Regenerate pages under docs/ and in the chart: catalog,
 lock: $(UV) ## Bring uv.lock up to date with every pyproject.toml
 	$(UV) lock
 
-bench: .venv/.benches ## Measure the edge against alternatives doing the same work, in ten minutes; ARGS="--help"
+bench: .venv/.benches ## Measure reads, sign-ins, floods, starts, streams and sweeps against their limits, in ten minutes; ARGS="--help"
 	@$(BIN)/python -m bench $(ARGS)
 
 bench-flood: .venv/.develops ## Measure read latency during a flood of logins

@@ -1,49 +1,63 @@
-"""`make bench`: the edge against others on the same work, in one table."""
+"""`make bench`: the edge and services against others on the same work, and every figure against its limit."""
 
 import argparse
+import os
 import statistics
 import sys
-import tempfile
-from pathlib import Path
+from contextlib import redirect_stdout
 
 from bench import edge, report
-from bench.contestants import ASGI, CACHED, ENVOY, STARLETTE, UNCACHED, opened
+from bench.contestants import ASGI
 from bench.load import client_name
+from bench.parts import PARTS, measure_edge
+from bench.verdicts import Verdict, table
 
-_COMPARED = ((CACHED, ASGI), (CACHED, ENVOY), (UNCACHED, STARLETTE), (UNCACHED, ENVOY))
+EDGE = "edge"
 
 
 def main() -> None:
     """Measures, prints Markdown and keeps the raw results."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    given = edge.Plan()
+    given = edge.Plan(rounds=4, flood_seconds=3.0, stream_seconds=2.0)
+    parts = (EDGE, *PARTS)
+    parser.add_argument("--parts", nargs="*", choices=parts, default=parts, help="what to measure")
     parser.add_argument("--rounds", type=int, default=given.rounds)
     parser.add_argument("--flood-seconds", type=float, default=given.flood_seconds)
     parser.add_argument("--stream-seconds", type=float, default=given.stream_seconds)
-    parser.add_argument("--rate", type=float, default=given.rate, help="requests a second for latencies")
-    parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
+    parser.add_argument("--rate", type=float, default=given.rate, help="requests per second for latencies")
+    parser.add_argument(
+        "--keep", metavar="NAME", help="write the edge's raw results to bench/results/NAME.json"
+    )
     options = parser.parse_args()
     plan = edge.Plan(options.rounds, options.flood_seconds, options.stream_seconds, options.rate)
-    machine = report.machine()
-    with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as folder:
-        Path(folder).chmod(0o755)  # Postgres may run as a user of its own.
-        with opened(Path(folder)) as comparison:
-            turns = edge.run(comparison, plan, lambda done: print(done, file=sys.stderr, flush=True))
-    print(report.table(turns))
-    names = {turn.name for turn in turns}
-    print()
-    for one, other in _COMPARED:
-        if {one, other} <= names:
-            middle, least, most = report.ratio(turns, one, other)
-            print(f"- {one}: {middle:.2f} times {other} (rounds from {least:.2f} to {most:.2f})")
+    machine, verdicts = report.machine(), list[Verdict]()
+    if EDGE in options.parts:
+        turns, verdicts = measure_edge(plan)
+        print(_contestants(turns, plan))
+        if options.keep:
+            results = {"machine": machine, "turns": edge.as_json(turns)}
+            print(f"- raw results: {report.keep(options.keep, results)}")
+    failed = []
+    for name in (name for name in PARTS if name in options.parts):
+        print(f"measuring: {name}", file=sys.stderr, flush=True)
+        try:
+            with redirect_stdout(sys.stderr):
+                verdicts += PARTS[name]()
+        except Exception as error:  # noqa: BLE001 the other figures are still worth having
+            failed.append(f"**{name} could not be measured**: {error!r}")
+    print("\n".join(("", table(verdicts, machine["load_before"]), *failed)))
+    print(f"{machine['processor']}, Python {machine['python']}, {os.uname().release}, {machine['at']}")
+
+
+def _contestants(turns: list[edge.Turn], plan: edge.Plan) -> str:
+    """Returns the table of all contestants, and what is to be known of those who made the requests."""
     client_us = statistics.median(turn.client_cpu_us for turn in turns if turn.name == ASGI)
     late = statistics.median(turn.client_late_p99_ms for turn in turns)
-    most = 1e6 / client_us
-    print(f"- client of the floods: {client_name()}, {client_us:.1f} µs a request, so at most {most:,.0f}/s")
-    print(f"- client of the latencies: bench/client.py, {plan.rate:.0f}/s, itself {late:.2f} ms late at p99")
-    if options.keep:
-        results = {"machine": machine, "turns": edge.as_json(turns)}
-        print(f"- raw results: {report.keep(options.keep, results)}")
+    floods = f"{client_name()}, {client_us:.1f} µs per request, so at most {1e6 / client_us:,.0f}/s"
+    latencies = f"bench/client.py, {plan.rate:.0f}/s, itself {late:.2f} ms late at p99"
+    return (
+        f"{report.table(turns)}\n\n- client of the floods: {floods}\n- client of the latencies: {latencies}"
+    )
 
 
 if __name__ == "__main__":

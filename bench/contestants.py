@@ -6,7 +6,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,17 +58,25 @@ class Comparison:
         stack: The system.
         contestants: In the order of the rounds.
         pace: Of the core in front.
+        idle_percent: Of a core, what each service takes while nothing is asked, if it was measured. It has a
+            limit of its own, and is no cost of a request.
     """
 
     stack: Stack
     contestants: list[Contestant]
     pace: Pace
+    idle_percent: dict[str, float] = field(default_factory=dict)
 
     def sign_in(self) -> str:
         """Returns a fresh access token."""
         body = json.dumps(ADMIN).encode()
         token: str = ask(f"{self.stack.base_url}/api/auth/login", body=body)["data"]["access_token"]
         return token
+
+    def idle_seconds(self, pid: int, seconds: float) -> float:
+        """Returns the processor time that a process takes in that time whatever is asked."""
+        names = (name for name, service in self.stack.services.items() if service.pid == pid)
+        return self.idle_percent.get(next(names, ""), 0.0) / 100 * seconds
 
     def behind(self) -> dict[str, int]:
         """Returns the processes behind all contestants, by name."""

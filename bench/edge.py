@@ -37,7 +37,7 @@ class Turn:
         name: Who.
         requests: Answers during the flood.
         per_second: The same in a second.
-        cpu_us: Microseconds of processor time for one request, by process.
+        cpu_us: Microseconds of processor time for one request, by process, without its idle work.
         latencies_ms: At the fixed rate, sorted.
         client_late_p99_ms: How late the client itself was then.
         client_cpu_us: What the flood's client used for one request.
@@ -80,7 +80,10 @@ def _turn(comparison: Comparison, contestant: Contestant, plan: Plan, token: str
     began = time.monotonic()
     done = flood(contestant.url, headers, plan.flood_seconds)
     pace_us = comparison.pace.microseconds(began, time.monotonic())
-    used = {name: cpu_seconds(pid) - before[name] for name, pid in watched.items()}
+    used = {
+        name: cpu_seconds(pid) - before[name] - comparison.idle_seconds(pid, done.seconds)
+        for name, pid in watched.items()
+    }
     steady: Stream = stream(contestant.url, headers, plan.stream_seconds, plan.rate)
     return Turn(
         name=contestant.name,

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -184,12 +184,29 @@ def measure(stack: Stack, rounds: int, seconds: float, cores: Sequence[int]) -> 
         "idle": [asdict(each) for each in idle],
         "flooded": [asdict(each) for each in flooded],
         "logins": statuses,
+        "answered_per_second": statuses["200"] / lasted,
         "cpu_ms_a_login": {name: seconds * 1_000 / logins for name, seconds in used.items()},
     }
 
 
+def run(rounds: int, seconds: float, auth_cores: int, settings: Mapping[str, str]) -> dict[str, Any]:
+    """Measures a system of its own."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "LOG_FORMAT": "json",
+        "GATEWAY_RATE_LIMITS": "off",
+        "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
+        "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
+        "AUTH_HASH_WORKERS": str(auth_cores),
+        **settings,
+    }
+    available = sorted(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), environment) as stack:
+        return measure(stack, rounds, seconds, available[-auth_cores:])
+
+
 def main() -> None:
-    """Reads the arguments and measures a system of its own."""
+    """Reads the arguments and measures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
@@ -199,17 +216,8 @@ def main() -> None:
     parser.add_argument("--auth-cores", type=int, default=len(available), metavar="N", help="CPU limit")
     options = parser.parse_args()
     machine = report.machine()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "LOG_FORMAT": "json",
-        "GATEWAY_RATE_LIMITS": "off",
-        "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
-        "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
-        "AUTH_HASH_WORKERS": str(options.auth_cores),
-        **dict(each.split("=", 1) for each in options.set),
-    }
-    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), environment) as stack:
-        results = measure(stack, options.rounds, options.seconds, available[-options.auth_cores :])
+    settings = dict(each.split("=", 1) for each in options.set)
+    results = run(options.rounds, options.seconds, options.auth_cores, settings)
     if options.keep:
         print(f"- raw results: {report.keep(options.keep, {'machine': machine, **results})}")
 

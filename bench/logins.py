@@ -84,14 +84,9 @@ def turn(stack: Stack, cores: list[int], seconds: float) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Measures and prints Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m bench.logins", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
-    options = parser.parse_args()
-    machine, cores = report.machine(), sorted(os.sched_getaffinity(0))
+def measure(rounds: int, seconds: float) -> list[dict[str, float]]:
+    """Measures rounds on one core, and on all of them, each in a system of its own."""
+    cores = sorted(os.sched_getaffinity(0))
     environment = {
         "PATH": os.environ["PATH"],
         "LOG_FORMAT": "json",
@@ -105,7 +100,19 @@ def main() -> None:
         for width in sorted({1, len(cores)}):
             workers = {"AUTH_HASH_WORKERS": str(width)}
             with Stack(Path(folder) / str(width), environment | workers) as stack:
-                turns += [turn(stack, cores[:width], options.seconds) for _ in range(options.rounds)]
+                turns += [turn(stack, cores[:width], seconds) for _ in range(rounds)]
+    return turns
+
+
+def main() -> None:
+    """Measures and prints Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m bench.logins", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
+    options = parser.parse_args()
+    machine = report.machine()
+    turns = measure(options.rounds, options.seconds)
     print("| cores | bare Argon2id/s | sign-ins/s | share | CPU ms: bare | CPU ms: auth-service | share |")
     print("|---|---|---|---|---|---|---|")
     for count in sorted({turn["cores"] for turn in turns}):

@@ -42,7 +42,7 @@ def table(turns: Sequence[Turn]) -> str:
     turns = at_one_pace(turns)
     names = list(dict.fromkeys(turn.name for turn in turns))
     first = statistics.median(turn.cpu_us["edge"] for turn in turns if turn.name == names[0])
-    columns = ("CPU µs a request: edge", "to bare ASGI", "service", "Postgres", "requests/s", "p50 ms")
+    columns = ("CPU µs per request: edge", "to bare ASGI", "service", "Postgres", "requests/s", "p50 ms")
     lines = [f"| | {' | '.join((*columns, 'p99', 'p99.9'))} |", "|---" * (len(columns) + 3) + "|"]
     for name in names:
         mine = [turn for turn in turns if turn.name == name]
@@ -71,16 +71,15 @@ def at_one_pace(turns: Sequence[Turn]) -> list[Turn]:
     ]
 
 
-def ratio(turns: Sequence[Turn], name: str, other: str, process: str = "edge") -> tuple[float, float, float]:
-    """Returns a process's CPU of one over that of another: the median of the rounds, least and most."""
+def ratios(turns: Sequence[Turn], name: str, other: str, process: str = "edge") -> list[float]:
+    """Returns a process's CPU of one contestant over that of another, in each round."""
     turns = at_one_pace(turns)
     pairs = zip(
         (turn.cpu_us[process] for turn in turns if turn.name == name),
         (turn.cpu_us[process] for turn in turns if turn.name == other),
         strict=True,
     )
-    ratios = [one / two for one, two in pairs]
-    return statistics.median(ratios), min(ratios), max(ratios)
+    return [one / two for one, two in pairs]
 
 
 def spread(values: Sequence[float], digits: int = 0) -> str:

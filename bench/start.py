@@ -51,12 +51,8 @@ class Starts:
         self.memory_mib.append(resident_mib(process.pid))
 
 
-def main() -> None:
-    """Measures and prints Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m bench.start", description=__doc__)
-    parser.add_argument("--starts", type=int, default=5)
-    parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
-    options = parser.parse_args()
+def measure(number: int) -> dict[str, Starts]:
+    """Starts each service of a system of its own so many times."""
     environment = {
         "PATH": os.environ["PATH"],
         "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
@@ -67,9 +63,19 @@ def main() -> None:
         with Stack(Path(folder), environment, free_ports=True) as stack:
             # Those that run: an optional service is off unless its setting is on.
             found = {name: Starts() for name in stack.services}
-            for _ in range(options.starts):
+            for _ in range(number):
                 for name, starts in found.items():
                     starts.measure(stack.services[name])
+    return found
+
+
+def main() -> None:
+    """Measures and prints Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m bench.start", description=__doc__)
+    parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
+    options = parser.parse_args()
+    found = measure(options.starts)
     print("| service | CPU until ready, s | ready after, s | memory, MiB | verdict |\n|---|---|---|---|---|")
     for name, starts in found.items():
         cpu, ready = statistics.median(starts.cpu_seconds), statistics.median(starts.ready_seconds)

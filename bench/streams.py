@@ -234,6 +234,15 @@ def _wait_for(port: int, log: Path) -> None:
         time.sleep(0.1)
 
 
+async def sound(turns: int, number: int, seconds: float) -> list[float]:
+    """Returns the microseconds of processor time that 100 ms of sound cost the gateway, in each turn."""
+    figures = Figures()
+    with running() as (gateway, *_):
+        for _ in range(turns):
+            await measure(Turn(gateway, number, seconds), socket_stream, figures)
+    return figures.cpu_us
+
+
 async def bench(turns: int, number: int, seconds: float, memory_streams: int) -> None:
     """Measures and prints."""
     with running() as edges:

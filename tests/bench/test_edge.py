@@ -31,4 +31,4 @@ def test_a_slow_moment_is_no_slow_edge() -> None:
     quick = edge.Turn(ASGI, 1, 1.0, {"edge": 50.0}, [1.0], 0.0, 0.0, pace_us=200.0)
     slow = edge.Turn(CACHED, 1, 1.0, {"edge": 200.0}, [1.0], 0.0, 0.0, pace_us=400.0)
 
-    assert report.ratio([quick, slow], CACHED, ASGI) == (2.0, 2.0, 2.0)
+    assert report.ratios([quick, slow], CACHED, ASGI) == [2.0]

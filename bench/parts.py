@@ -1,0 +1,110 @@
+"""The parts of `make bench`: each runs a system of its own and holds what it measures against a limit."""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import uvloop
+
+from bench import edge, flood, health, idle, logins, report, start, streams
+from bench.contestants import ASGI, BARE_SERVICE, CACHED, ENVOY, SERVICE, STARLETTE, UNCACHED, opened
+from bench.processes import resident_mib
+from bench.verdicts import Verdict
+
+IDLE_SECONDS = 30.0
+AUTH_CORES = 1
+"""What auth-service is kept to during the flood, as a pod is by its CPU limit."""
+
+_RATIOS = (
+    ("cached read, to bare ASGI", CACHED, ASGI, "edge", 2.0),
+    ("cached read, to Envoy", CACHED, ENVOY, "edge", 0.33),
+    ("read through gRPC, to Starlette + grpc.aio", UNCACHED, STARLETTE, "edge", 1.1),
+    ("service's side of a read, to a bare servicer", STARLETTE, BARE_SERVICE, SERVICE, 1.3),
+)
+
+
+def measure_edge(plan: edge.Plan) -> tuple[list[edge.Turn], list[Verdict]]:
+    """Measures reads, and before them what services take while they are idle; then their memory."""
+    with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as folder:
+        Path(folder).chmod(0o755)  # Postgres may run as a user of its own.
+        with opened(Path(folder)) as comparison:
+            services = dict(comparison.stack.services)
+            idled = idle.measure(services, IDLE_SECONDS)
+            comparison.idle_percent.update({name: each.percent for name, each in idled.items()})
+            turns = edge.run(comparison, plan, lambda done: print(done, file=sys.stderr, flush=True))
+            memory = {name: resident_mib(service.pid or 0) for name, service in services.items()}
+    names = {turn.name for turn in turns}
+    verdicts = [
+        Verdict(name, report.ratios(turns, one, other, process), limit, "times")
+        for name, one, other, process, limit in _RATIOS
+        if {one, other} <= names
+    ]
+    verdicts += [
+        Verdict(f"{name}, idle", [each.percent], idle.LIMIT_PERCENT, "% of a core")
+        for name, each in idled.items()
+    ]
+    verdicts += [
+        Verdict(f"{name}, memory after these reads", [mib], 90, "MiB", digits=0)
+        for name, mib in memory.items()
+    ]
+    return turns, verdicts
+
+
+def sign_ins() -> list[Verdict]:
+    """Measures whole sign-ins against bare Argon2id on the same cores."""
+    turns = logins.measure(rounds=2, seconds=4.0)
+    return [
+        Verdict(
+            f"sign-ins, to bare Argon2id on {cores:.0f} cores",
+            [turn["share"] for turn in turns if turn["cores"] == cores],
+            1.05 if cores == 1 else 0.95,
+            "times",
+            at_least=True,
+        )
+        for cores in sorted({turn["cores"] for turn in turns})
+    ]
+
+
+def floods() -> list[Verdict]:
+    """Measures reads while ten times as many sign-ins come as can be answered."""
+    found = flood.run(rounds=2, seconds=4.0, auth_cores=AUTH_CORES, settings={})
+    idle_ms, flooded_ms = (
+        statistics.median(each["p99_ms"] for each in found[name]) for name in ("idle", "flooded")
+    )
+    goodput = found["answered_per_second"] / found["capacity_per_second"]
+    return [
+        Verdict("p99 of reads during a flood of sign-ins, to idle", [flooded_ms / idle_ms], 2.0, "times"),
+        Verdict("sign-ins answered meanwhile, to the peak", [goodput], 0.9, "times", at_least=True),
+    ]
+
+
+def starts() -> list[Verdict]:
+    """Measures how long services take until they are ready."""
+    return [
+        Verdict(f"{name}, ready", each.ready_seconds, 1.0, "s") for name, each in start.measure(2).items()
+    ]
+
+
+def sound() -> list[Verdict]:
+    """Measures a frame of sound through the gateway."""
+    frames = asyncio.run(streams.sound(turns=2, number=20, seconds=4.0))
+    return [Verdict("100 ms of sound through the gateway", frames, 300, "µs", digits=0)]
+
+
+def sweeps() -> list[Verdict]:
+    """Measures a sweep over many targets against its slowest check."""
+    _, over, _ = uvloop.run(health.sweep_time(1000))
+    return [Verdict("health sweep of 1,000 targets, over its slowest", [over * 100], 10, "%", digits=1)]
+
+
+PARTS: Mapping[str, Callable[[], list[Verdict]]] = {
+    "sign-ins": sign_ins,
+    "flood": floods,
+    "starts": starts,
+    "sound": sound,
+    "sweeps": sweeps,
+}
+"""What is measured besides the edge."""
