@@ -125,6 +125,15 @@ def test_required_values_of_every_kind() -> None:
     assert wrong(make(inner, seen=False, number=1, part={}, parts=[{}], raw=b"x")) == {}
 
 
+def test_a_list_may_be_absent_and_not_short() -> None:
+    """No items are no list where the proto leaves an empty value alone."""
+    rules = "ignore: IGNORE_IF_ZERO_VALUE, repeated {min_items: 2}"
+    descriptor = declare(Thing=[field("tags", repeated=True, rules=rules)])
+
+    assert wrong(make(descriptor)) == {}
+    assert wrong(make(descriptor, tags=["a"])) == {"tags": "must be at least 2 items"}
+
+
 def test_nested_fields_are_named_by_their_path() -> None:
     """Lists, messages and messages that hold themselves are walked to the end."""
     descriptor = declare(

@@ -138,14 +138,16 @@ def _list_step(field: FieldDescriptor, compiled: _Compiled) -> _Step | None:
     allowed = constraints(field)
     item_check = _item_check(field, allowed.items or ANYTHING, compiled)
     name, required, count = field.name, allowed.required, check_item_count(allowed)
+    skip_empty = allowed.skip_empty
     if item_check is None and count is None and not required:
         return None
 
     def step(message: Message, prefix: str, errors: list[FieldError]) -> None:
         items = getattr(message, name)
         path = prefix + name
-        if required and not items:
-            errors.append(FieldError(path, REQUIRED))
+        if not items and (required or skip_empty):
+            if required:
+                errors.append(FieldError(path, REQUIRED))
         elif count is not None and (wrong := count(items)):
             errors.append(FieldError(path, wrong))
         elif item_check is not None:
@@ -160,6 +162,7 @@ def _map_step(field: FieldDescriptor, compiled: _Compiled) -> _Step | None:
     assert entry is not None  # noqa: S101 maps are lists of entry messages
     allowed = constraints(field)
     name, required, count = field.name, allowed.required, check_item_count(allowed)
+    skip_empty = allowed.skip_empty
     key_check = _named(compile_check(entry.fields_by_name["key"], allowed.keys or ANYTHING))
     value_check = _item_check(entry.fields_by_name["value"], allowed.items or ANYTHING, compiled)
     if key_check is None and value_check is None and count is None and not required:
@@ -168,8 +171,9 @@ def _map_step(field: FieldDescriptor, compiled: _Compiled) -> _Step | None:
     def step(message: Message, prefix: str, errors: list[FieldError]) -> None:
         entries = getattr(message, name)
         path = prefix + name
-        if required and not entries:
-            errors.append(FieldError(path, REQUIRED))
+        if not entries and (required or skip_empty):
+            if required:
+                errors.append(FieldError(path, REQUIRED))
         elif count is not None and (wrong := count(entries)):
             errors.append(FieldError(path, wrong))
         else:
