@@ -21,12 +21,15 @@ class Source:
     Attributes:
         path: Where it is, from the root of the repository, with slashes.
         text: What it says.
-        tree: The same, parsed.
     """
 
     path: str
     text: str
-    tree: ast.Module
+
+    @functools.cached_property
+    def tree(self) -> ast.Module:
+        """The text, parsed."""
+        return ast.parse(self.text)
 
     @property
     def is_product(self) -> bool:
@@ -54,7 +57,7 @@ def sources() -> tuple[Source, ...]:
     found = []
     for path in sorted(_python_files(ROOT)):
         text = path.read_text(encoding="utf-8")
-        found.append(Source(path.relative_to(ROOT).as_posix(), text, ast.parse(text)))
+        found.append(Source(path.relative_to(ROOT).as_posix(), text))
     return tuple(found)
 
 
