@@ -18,7 +18,7 @@ LEFT = int(os.environ.get("STREAMS_LEFT", "200"))
 """How many streams are opened and left: 600 in `make test-nightly`; the report's figure is of 5,000."""
 
 AT_ONCE = 20
-GROWTH_MEGABYTES_MAX = 5 + LEFT // 30
+GROWTH_MEGABYTES_MAX = 15 + LEFT // 60
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="measures by /proc")
 
