@@ -12,6 +12,7 @@ import pytest
 from knowledge_service.adapters import openai_embedder
 from knowledge_service.adapters.openai_embedder import OpenAIEmbedder, open_openai_embedder
 from knowledge_service.domain.embedder import EmbedderUnavailable
+from knowledge_service.usecases.search import EMBEDDING_SECONDS
 
 Answer = Callable[[dict[str, Any]], tuple[int, bytes]]
 
@@ -165,6 +166,7 @@ async def test_searches_do_not_wait_for_a_server_that_hangs(
     server: Server, embedder: OpenAIEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first query waits for the time limit, the next ones fail at once for a while."""
+    assert openai_embedder.QUERY_TIMEOUT_SECONDS < EMBEDDING_SECONDS, "else the search gives up first"
     monkeypatch.setattr(openai_embedder, "QUERY_TIMEOUT_SECONDS", 0.5)
     monkeypatch.setattr(openai_embedder, "HOLD_SECONDS", 60.0)
     server.delay_seconds = 30

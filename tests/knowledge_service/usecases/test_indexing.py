@@ -5,6 +5,7 @@ from chassis.ids import uuid7
 from knowledge_service.domain.document import IndexState
 from knowledge_service.domain.embedder import EmbedderUnavailable
 from knowledge_service.usecases.documents import GetDocument
+from knowledge_service.usecases.indexing import RETRY_SECONDS
 
 from tests.knowledge_service.knowledge import FakeEmbedder, Knowledge, a_user
 
@@ -27,9 +28,13 @@ async def test_its_vectors_come_in_the_background(knowledge: Knowledge) -> None:
     document = await knowledge.put(ada)
     with pytest.raises(EmbedderUnavailable):
         await knowledge.index_waiting()
+    assert not await knowledge.index_waiting()
 
     knowledge.embedder.is_down = False
-    await knowledge.pool.execute("UPDATE knowledge.documents SET claimed_until = NULL")
+    await knowledge.pool.execute(
+        "UPDATE knowledge.documents SET claimed_until = claimed_until - make_interval(secs => $1)",
+        RETRY_SECONDS,
+    )
     assert await knowledge.index_waiting()
 
     stored, _ = await GetDocument(knowledge.units)(caller=ada, document_id=document.id)

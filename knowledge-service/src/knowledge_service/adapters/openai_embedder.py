@@ -15,7 +15,9 @@ from knowledge_service.domain.embedder import EmbedderUnavailable, Vector
 
 BATCH = 64
 RESPONSE_LIMIT_BYTES = 16 * 1024 * 1024
-QUERY_TIMEOUT_SECONDS = 3.0
+QUERY_TIMEOUT_SECONDS = 1.5
+"""Less than a search waits (`EMBEDDING_SECONDS` of `usecases/search.py`): so a slow server is noted here."""
+
 PASSAGES_TIMEOUT_SECONDS = 30.0
 RETRY_SECONDS = 0.2
 HOLD_SECONDS = 5.0

@@ -250,3 +250,7 @@ class DocumentRepository(Protocol):
         No one else gets it for so long. None if there is none that is not claimed.
         """
         ...
+
+    async def postpone(self, document_id: UUID, seconds: float) -> None:
+        """Ends a claim; the document is claimed again after so long at the earliest."""
+        ...

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 import structlog
-from chassis.errors import Unavailable
+from chassis.errors import ServiceError, Unavailable
 
 from knowledge_service.domain.chunking import Chunk, chunks
 from knowledge_service.domain.document import Document
@@ -19,7 +19,10 @@ from knowledge_service.domain.unit_of_work import UnitsOfWork
 log = structlog.get_logger()
 
 CLAIM_SECONDS = 900.0
-"""How long one process has a document that waits to be indexed; after a crash or a failure, another tries."""
+"""How long one process has a document that waits to be indexed; after a crash, another tries."""
+
+RETRY_SECONDS = 30.0
+"""How long after a failure a document is tried again."""
 
 BACKGROUND_EMBEDDING_SECONDS = 600.0
 """How long the background waits for the vectors of one document."""
@@ -182,7 +185,12 @@ class IndexWaiting:
             waiting = await unit.documents.claim_unindexed(self.index_document.model, CLAIM_SECONDS)
         if waiting is None:
             return False
-        await self.index_document(document_id=waiting, embedding_seconds=BACKGROUND_EMBEDDING_SECONDS)
+        try:
+            await self.index_document(document_id=waiting, embedding_seconds=BACKGROUND_EMBEDDING_SECONDS)
+        except ServiceError:
+            async with self.units.statements() as unit:
+                await unit.documents.postpone(waiting, RETRY_SECONDS)
+            raise
         return True
 
 

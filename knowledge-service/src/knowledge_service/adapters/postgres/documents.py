@@ -192,6 +192,14 @@ class PostgresDocuments:
         )
         return found
 
+    async def postpone(self, document_id: UUID, seconds: float) -> None:
+        """Ends a claim; the document is claimed again after so long at the earliest."""
+        await self.connection.execute(
+            "UPDATE knowledge.documents SET claimed_until = now() + make_interval(secs => $2) WHERE id = $1",
+            document_id,
+            seconds,
+        )
+
     def _sealed(self, document: Document, text: str) -> tuple[bytes, bytes, bytes | None, str]:
         url = document.source_url
         return (
