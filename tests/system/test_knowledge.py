@@ -207,6 +207,19 @@ def test_what_others_read_is_audited_by_id(client: Client, admin: User) -> None:
         assert each["ip"] == "127.0.0.1"
 
 
+def test_progress_is_streamed(client: Client) -> None:
+    """To the caller, of the caller's documents, until all are indexed."""
+    ada = client.join()
+    put(client, ada)
+
+    answer = client.get("/api/knowledge/progress", token=ada.access_token)
+
+    assert answer.status == 200
+    assert '"documents":1,"waiting":0,"words":0,"sources":0' in answer.text
+    assert answer.text.rstrip().splitlines()[-2] == "event: end"
+    assert client.get("/api/knowledge/progress").outcome == (401, "UNAUTHENTICATED")
+
+
 def test_the_export_has_the_documents(client: Client) -> None:
     ada = client.join()
     for number in range(3):

@@ -10,6 +10,8 @@ from chassis.errors import Unavailable
 from tests.knowledge_service.adapters.conftest import DIMENSIONS
 from tests.knowledge_service.adapters.test_passage_index import asking, direction, entry
 
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
+
 
 async def test_a_ranking_that_takes_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search says so, and fails only when it has neither ranking."""

@@ -1,11 +1,14 @@
 """Indexing and searching while the embedder is away, and when the model changes."""
 
+from contextlib import aclosing
+
 import pytest
 from chassis.ids import uuid7
 from knowledge_service.domain.document import IndexState
 from knowledge_service.domain.embedder import EmbedderUnavailable
 from knowledge_service.usecases.documents import GetDocument
 from knowledge_service.usecases.indexing import RETRY_SECONDS
+from knowledge_service.usecases.progress import WatchProgress
 
 from tests.knowledge_service.knowledge import FakeEmbedder, Knowledge, a_user
 
@@ -84,3 +87,22 @@ async def test_a_document_without_words_is_stored(knowledge: Knowledge) -> None:
     document = await knowledge.put(ada, " \n\t ", document_id=uuid7())
 
     assert document.index_state("fake") is IndexState.COMPLETE
+
+
+async def test_progress_is_reported_until_all_is_indexed(knowledge: Knowledge) -> None:
+    ada, bob = a_user(), a_user()
+    knowledge.embedder.is_down = True
+    await knowledge.put(ada)
+    await knowledge.put(bob)
+    knowledge.embedder.is_down = False
+    watch = WatchProgress(knowledge.units, "fake")
+
+    async with aclosing(watch(caller=ada)) as changes:
+        first = await anext(changes)
+        assert (first.documents, first.waiting, first.words, first.sources) == (1, 0, 1, 0)
+        while await knowledge.index_waiting():
+            pass
+        last = await anext(changes)
+        assert (last.words, last.is_done) == (0, True)
+        with pytest.raises(StopAsyncIteration):
+            await anext(changes)

@@ -92,6 +92,28 @@ class Document:
         return IndexState.COMPLETE if self.embedded_with == model else IndexState.WORDS
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the indexing of a user's documents is.
+
+    Attributes:
+        documents: All of them.
+        waiting: Those that no search finds yet.
+        words: Those that are found by their words, but not by their meaning yet.
+        sources: Sources that are being followed, or are to be for the first time.
+    """
+
+    documents: int
+    waiting: int
+    words: int
+    sources: int
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return not (self.waiting or self.words or self.sources)
+
+
 def new_document(
     document_id: UUID, caller: Caller, content: Content, visibility: Visibility, now: datetime
 ) -> Document:
@@ -249,6 +271,10 @@ class DocumentRepository(Protocol):
 
         No one else gets it for so long. None if there is none that is not claimed.
         """
+        ...
+
+    async def progress(self, owner_id: UUID, model: str) -> Progress:
+        """Returns how far a user's documents are, for the embedder's model."""
         ...
 
     async def postpone(self, document_id: UUID, seconds: float) -> None:

@@ -30,6 +30,7 @@ from vestibule.knowledge.v1.document_service_pb2_grpc import add_DocumentService
 from vestibule.knowledge.v1.personal_documents_service_pb2_grpc import (
     add_PersonalDocumentsServiceServicer_to_server,
 )
+from vestibule.knowledge.v1.progress_service_pb2_grpc import add_ProgressServiceServicer_to_server
 from vestibule.knowledge.v1.search_service_pb2_grpc import add_SearchServiceServicer_to_server
 from vestibule.knowledge.v1.source_service_pb2_grpc import add_SourceServiceServicer_to_server
 
@@ -52,6 +53,7 @@ from knowledge_service.transport.audit_client_servicer import AuditClientService
 from knowledge_service.transport.document_servicer import DocumentServicer
 from knowledge_service.transport.event_handlers import event_handlers
 from knowledge_service.transport.personal_documents_servicer import PersonalDocumentsServicer
+from knowledge_service.transport.progress_servicer import ProgressServicer
 from knowledge_service.transport.search_servicer import SearchServicer
 from knowledge_service.transport.source_servicer import SourceServicer
 from knowledge_service.usecases.answer import Answer
@@ -59,6 +61,7 @@ from knowledge_service.usecases.audit import AuditEvents
 from knowledge_service.usecases.documents import DeleteDocument, PutDocument
 from knowledge_service.usecases.erasure import EraseIfErased, EraseMissed
 from knowledge_service.usecases.indexing import IndexDocument, IndexWaiting, RemoveFromIndex
+from knowledge_service.usecases.progress import WatchProgress
 from knowledge_service.usecases.search import SearchPassages
 from knowledge_service.usecases.source_sync import SyncSource
 from knowledge_service.wiring.adapters import open_embedder, open_index, open_language_model
@@ -151,6 +154,8 @@ async def _add_servicers(
     )
     server.add(add_PersonalDocumentsServiceServicer_to_server, PersonalDocumentsServicer(units))
     server.add(add_AuditClientServiceServicer_to_server, AuditClientServicer(units))
+    watch_progress = WatchProgress(units, index_document.model)
+    server.add(add_ProgressServiceServicer_to_server, ProgressServicer(watch_progress))
     search_passages = SearchPassages(units, index, embedder, weights)
     server.add(add_SearchServiceServicer_to_server, SearchServicer(search_passages))
     model = await open_language_model(lifecycle, settings)

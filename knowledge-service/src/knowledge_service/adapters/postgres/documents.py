@@ -8,7 +8,7 @@ import asyncpg
 from chassis.postgres.connection import Connection, rows_affected
 
 from knowledge_service.adapters.text_seal import TextSeal
-from knowledge_service.domain.document import Document, Position
+from knowledge_service.domain.document import Document, Position, Progress
 from knowledge_service.domain.visibility import Visibility
 
 _COLUMNS = """
@@ -191,6 +191,25 @@ class PostgresDocuments:
             claim_seconds,
         )
         return found
+
+    async def progress(self, owner_id: UUID, model: str) -> Progress:
+        """Returns how far a user's documents are, for the embedder's model."""
+        row = await self.connection.fetchrow(
+            """
+            SELECT count(*) AS documents,
+                   count(*) FILTER (WHERE indexed_version < version) AS waiting,
+                   count(*) FILTER (WHERE indexed_version >= version AND embedded_with <> $2) AS words,
+                   (
+                       SELECT count(*) FROM knowledge.sources
+                       WHERE owner_id = $1
+                         AND (claimed_until > now() OR (synced_at IS NULL AND problem IS NULL))
+                   ) AS sources
+            FROM knowledge.documents WHERE owner_id = $1
+            """,
+            owner_id,
+            model,
+        )
+        return Progress(**dict(row or {}))
 
     async def postpone(self, document_id: UUID, seconds: float) -> None:
         """Ends a claim; the document is claimed again after so long at the earliest."""
