@@ -8,7 +8,7 @@ from knowledge_service.domain.document import IndexState
 from knowledge_service.domain.embedder import EmbedderUnavailable
 from knowledge_service.usecases.documents import GetDocument
 from knowledge_service.usecases.indexing import RETRY_SECONDS
-from knowledge_service.usecases.progress import WatchProgress
+from knowledge_service.usecases.progress import StreamProgress
 
 from tests.knowledge_service.knowledge import FakeEmbedder, Knowledge, a_user
 
@@ -95,7 +95,7 @@ async def test_progress_is_reported_until_all_is_indexed(knowledge: Knowledge) -
     await knowledge.put(ada)
     await knowledge.put(bob)
     knowledge.embedder.is_down = False
-    watch = WatchProgress(knowledge.units, "fake")
+    watch = StreamProgress(knowledge.units, "fake")
 
     async with aclosing(watch(caller=ada)) as changes:
         first = await anext(changes)

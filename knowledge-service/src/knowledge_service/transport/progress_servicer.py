@@ -8,21 +8,21 @@ from chassis.identity.caller import current_caller
 from vestibule.knowledge.v1 import progress_service_pb2 as pb
 from vestibule.knowledge.v1.progress_service_pb2_grpc import ProgressServiceServicer
 
-from knowledge_service.usecases.progress import WatchProgress
+from knowledge_service.usecases.progress import StreamProgress
 
 
 class ProgressServicer(ProgressServiceServicer):
     """Runs one use case per call."""
 
-    def __init__(self, watch_progress: WatchProgress) -> None:
-        self._watch_progress = watch_progress
+    def __init__(self, stream_progress: StreamProgress) -> None:
+        self._stream_progress = stream_progress
 
-    async def WatchProgress(
-        self, request: pb.WatchProgressRequest, context: Any
-    ) -> AsyncGenerator[pb.WatchProgressResponse, None]:
+    async def StreamProgress(
+        self, request: pb.StreamProgressRequest, context: Any
+    ) -> AsyncGenerator[pb.StreamProgressResponse, None]:
         """Streams the progress."""
-        async with aclosing(self._watch_progress(caller=current_caller())) as changes:
+        async with aclosing(self._stream_progress(caller=current_caller())) as changes:
             async for each in changes:
-                yield pb.WatchProgressResponse(
+                yield pb.StreamProgressResponse(
                     documents=each.documents, waiting=each.waiting, words=each.words, sources=each.sources
                 )

@@ -1,4 +1,4 @@
-"""Watching how far the indexing of a user's documents is."""
+"""Streaming how far the indexing of a user's documents is."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -13,7 +13,7 @@ LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class WatchProgress:
+class StreamProgress:
     """Yields the progress of the caller's documents.
 
     Attributes:

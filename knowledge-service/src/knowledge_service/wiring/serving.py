@@ -61,7 +61,7 @@ from knowledge_service.usecases.audit import AuditEvents
 from knowledge_service.usecases.documents import DeleteDocument, PutDocument
 from knowledge_service.usecases.erasure import EraseIfErased, EraseMissed
 from knowledge_service.usecases.indexing import IndexDocument, IndexWaiting, RemoveFromIndex
-from knowledge_service.usecases.progress import WatchProgress
+from knowledge_service.usecases.progress import StreamProgress
 from knowledge_service.usecases.search import SearchPassages
 from knowledge_service.usecases.source_sync import SyncSource
 from knowledge_service.wiring.adapters import open_embedder, open_index, open_language_model
@@ -154,8 +154,8 @@ async def _add_servicers(
     )
     server.add(add_PersonalDocumentsServiceServicer_to_server, PersonalDocumentsServicer(units))
     server.add(add_AuditClientServiceServicer_to_server, AuditClientServicer(units))
-    watch_progress = WatchProgress(units, index_document.model)
-    server.add(add_ProgressServiceServicer_to_server, ProgressServicer(watch_progress))
+    stream_progress = StreamProgress(units, index_document.model)
+    server.add(add_ProgressServiceServicer_to_server, ProgressServicer(stream_progress))
     search_passages = SearchPassages(units, index, embedder, weights)
     server.add(add_SearchServiceServicer_to_server, SearchServicer(search_passages))
     model = await open_language_model(lifecycle, settings)
