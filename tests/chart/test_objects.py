@@ -10,7 +10,7 @@ import pytest
 import yaml
 from devstack.topology import SERVICES
 
-from tests.chart.conftest import CHART, ROOT, VALUE_SETS
+from tests.chart.conftest import CHART, ROOT, VALUE_SETS, Render
 from tests.chart.manifests import Manifest, containers, hook, name, of_kind, pods, selects
 
 KUBERNETES = ("1.31", "1.34", "1.37")
@@ -94,6 +94,16 @@ def test_names_are_unique(manifests: list[Manifest]) -> None:
     seen = [(manifest["kind"], name(manifest)) for manifest in manifests if hook(manifest) != "pre-delete"]
 
     assert sorted(set(seen)) == sorted(seen)
+
+
+def test_what_checkov_is_not_to_find_has_reasons(render: Render) -> None:
+    """On everything that runs pods: there it looks for `checkov.io/skip…`."""
+    manifests = render({"audit": {"retentionYears": 6}})
+    running = [each for kind in ("Deployment", "Job", "CronJob") for each in of_kind(manifests, kind)]
+
+    assert {each["kind"] for each in running} == {"Deployment", "Job", "CronJob"}
+    for each in running:
+        assert "checkov.io/skip1" in each["metadata"].get("annotations", {}), each["metadata"]["name"]
 
 
 def test_objects_stay_in_the_namespace(manifests: list[Manifest]) -> None:
