@@ -38,6 +38,8 @@ def is_enveloped(got: Got) -> bool:
         b'GET /api/"health" HTTP/1.1\r\n' + HOST + b"\r\n",
         b"GET /api/{health} HTTP/1.1\r\n" + HOST + b"\r\n",
         b"GET /api/a\\b HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /api/health#top HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /api/health?a=b#top HTTP/1.1\r\n" + HOST + b"\r\n",
         b"POST /api/auth/login HTTP/1.1\r\n" + HOST + b"Content-Length: x\r\n\r\n",
         b"POST /api/auth/login HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
         b"POST /api/auth/login HTTP/1.1\r\n"

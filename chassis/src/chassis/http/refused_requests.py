@@ -31,6 +31,7 @@ class Refusal:
 
 
 MALFORMED = Refusal(400, "The request is not HTTP, or its method is unknown.")
+FRAGMENT = Refusal(400, "Send the path without a fragment, and write # as %23.")
 
 # Without colon in the method, so that header fields do not match.
 _REQUEST_LINE = re.compile(
@@ -77,6 +78,9 @@ class RefusingProtocol(DecliningProtocol):
 
     def on_headers_complete(self) -> None:
         """Ends the head."""
+        if b"#" in self.url:
+            self.misread = FRAGMENT
+            raise ValueError("the target has a fragment")  # The parser stops, and the request is refused.
         super().on_headers_complete()
         self._in_head = False
         # Trailers are not part of the head (RFC 9110, 6.5.1).
