@@ -3,8 +3,8 @@
 First recordings of two synthetic voices in this process, by Silero's detector, PocketSphinx and Whisper,
 clean and with pink noise 20 and 10 dB below the speech: word error rates of the last partial and of the final
 text, time from the first sound to the first partial and from the last sound to the final text, and CPU time.
-Frames are sent when they have been spoken. Then sessions in the running system, with a backend in another
-process: CPU time per frame, barge-in, and a backend that is killed in the middle of an utterance.
+Those without noise are sent as fast as they are spoken. Then sessions in the running system, with a backend
+in another process: CPU time per frame, barge-in, and a backend that is killed in the middle of an utterance.
 """
 
 import argparse

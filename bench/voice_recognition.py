@@ -29,7 +29,7 @@ NOISES: tuple[float | None, ...] = (None, 20.0, 10.0)
 
 FRAME_BYTES = size_bytes(100)
 FRAME_SECONDS = 0.1
-_BEFORE, _AFTER = np.zeros(SAMPLE_RATE), np.zeros(SAMPLE_RATE * 3 // 2)
+_BEFORE, _AFTER = np.zeros(SAMPLE_RATE // 2), np.zeros(SAMPLE_RATE)
 _AUDIBLE = 0.03
 """Share of the loudest sample from which on a recording counts as speech: where it begins and ends."""
 
@@ -98,30 +98,30 @@ def recordings(folder: Path) -> list[Recording]:
 
 
 async def measure(every: list[Recording]) -> None:
-    """Transcribes each recording, sent as fast as it is spoken, and prints a table."""
+    """Transcribes each recording, those without noise as fast as they are spoken, and prints a table."""
     transcriber = LocalTranscriber()
     ports = Ports(SileroDetector, transcriber, EspeakSynthesizer(("en-us",)), None, NoAudit())
     await _transcribe(ports, every[0], None, 0, Figures())  # loads the models
-    found: dict[tuple[str, float | None], Figures] = defaultdict(Figures)
-    for noise_db in NOISES:
-        for seed, recording in enumerate(every):
-            await _transcribe(ports, recording, noise_db, seed, found[recording.voice, noise_db])
     print(
         "| voice, noise | words | errors, partial | errors, final | first partial | end to final | CPU s/s |"
     )
-    print("|---|---|---|---|---|---|---|")
-    for (voice, noise_db), each in found.items():
-        noise = "none" if noise_db is None else f"{noise_db:.0f} dB"
-        cells = (
-            f"{voice}, {noise}",
-            f"{each.said}",
-            f"{each.partial_errors / each.said:.1%}",
-            f"{each.final_errors / each.said:.1%}",
-            _spread(each.first_partial_seconds),
-            _spread(each.final_seconds),
-            f"{each.cpu_seconds / each.audio_seconds:.2f}",
-        )
-        print(f"| {' | '.join(cells)} |", flush=True)
+    print("|---|---|---|---|---|---|---|", flush=True)
+    for noise_db in NOISES:
+        found: dict[str, Figures] = defaultdict(Figures)
+        for seed, recording in enumerate(every):
+            await _transcribe(ports, recording, noise_db, seed, found[recording.voice])
+        for voice, each in found.items():
+            noise = "none" if noise_db is None else f"{noise_db:.0f} dB"
+            cells = (
+                f"{voice}, {noise}",
+                f"{each.said}",
+                f"{each.partial_errors / each.said:.1%}",
+                f"{each.final_errors / each.said:.1%}",
+                _spread(each.first_partial_seconds),
+                _spread(each.final_seconds),
+                f"{each.cpu_seconds / each.audio_seconds:.2f}",
+            )
+            print(f"| {' | '.join(cells)} |", flush=True)
     await _print_parts(transcriber, [each.session(None, 0)[0] for each in every])
 
 
@@ -134,27 +134,31 @@ async def _transcribe(
     async def messages() -> AsyncIterator[Message]:
         yield Start("en")
         for number, at in enumerate(range(0, len(audio), FRAME_BYTES), 1):
-            # A frame is sent when its last sample has been spoken.
-            await asyncio.sleep(max(0.0, began + number * FRAME_SECONDS - time.monotonic()))
+            if noise_db is None:
+                # A frame is sent when its last sample has been spoken.
+                await asyncio.sleep(max(0.0, began + number * FRAME_SECONDS - time.monotonic()))
             yield audio[at : at + FRAME_BYTES]
         yield Finish()
 
-    partial, finals, first_partial = "", list[str](), None
+    partial, finals = "", list[str]()
+    first_partial: float | None = None
+    final: float | None = None
     cpu_before = time.process_time()
     async for event in Transcribe(ports)(messages(), ANONYMOUS):
         if isinstance(event, Partial):
             partial = event.text
-            first_partial = first_partial or time.monotonic()
+            first_partial = first_partial or time.monotonic() - began - begin
         elif isinstance(event, Final):
             finals.append(event.text)
-            figures.final_seconds.append(time.monotonic() - began - end)
+            final = time.monotonic() - began - end
     figures.cpu_seconds += time.process_time() - cpu_before
     figures.audio_seconds += len(audio) / size_bytes(1000)
     figures.said += len(recording.said)
     figures.partial_errors += errors(recording.said, words(partial))
     figures.final_errors += errors(recording.said, words(" ".join(finals)))
-    if first_partial is not None:
-        figures.first_partial_seconds.append(first_partial - began - begin)
+    if noise_db is None and first_partial is not None and final is not None:
+        figures.first_partial_seconds.append(first_partial)
+        figures.final_seconds.append(final)
 
 
 async def _print_parts(transcriber: LocalTranscriber, sessions: list[bytes]) -> None:
@@ -198,4 +202,4 @@ def _pink_noise(length: int, seed: int) -> NDArray[np.float64]:
 
 def _spread(seconds: list[float]) -> str:
     """Returns the median and the largest."""
-    return f"{statistics.median(seconds):.2f} s, at most {max(seconds):.2f}" if seconds else "none"
+    return f"{statistics.median(seconds):.2f} s, at most {max(seconds):.2f}" if seconds else ""

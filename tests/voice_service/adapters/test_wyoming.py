@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
+import uvloop
 from structlog.testing import capture_logs
 from voice_service.adapters import wyoming_speech
 from voice_service.adapters.wyoming_speech import WyomingAddress, WyomingSynthesizer, WyomingTranscriber
@@ -129,6 +130,27 @@ async def test_a_lost_connection_is_made_again(server: Server) -> None:
     whole, dropped, again = server.audio
     assert 20_000 < len(dropped) < len(whole)
     assert again == whole
+
+
+def test_a_connection_that_was_reset_is_lost() -> None:
+    """On the loop of production too, whose closed connections raise other errors."""
+
+    async def lose() -> None:
+        def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.transport.abort()
+
+        async with await asyncio.start_server(reset, "127.0.0.1", 0) as listening:
+            port = listening.sockets[0].getsockname()[1]
+            connection = await WyomingAddress("127.0.0.1", port).connect("transcriber")
+            for _ in range(2):
+                with pytest.raises(BackendLost):
+                    for _ in range(100):
+                        await connection.send(AudioStop().event())
+                        await asyncio.sleep(0.01)
+            await connection.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(lose())
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,9 @@ class WyomingConnection:
             BackendFailed: the connection is lost, or the server does not read.
         """
         with backend_failures(self._backend):
+            if self._writer.is_closing():
+                # uvloop would raise a RuntimeError.
+                raise ConnectionResetError("the server closed the connection")
             async with asyncio.timeout(_SEND_SECONDS):
                 await async_write_event(event, self._writer)
 
