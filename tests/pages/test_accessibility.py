@@ -115,7 +115,7 @@ def test_the_account(window: OpenWindow, client: Client, locale: str) -> None:
     submit(page, "email-form", email=new_email())
     expect(page.locator("#pending")).to_be_visible()
     submit(page, "password-form", old_password="wrong", new_password="short")
-    expect(page.locator("#new-password-error")).to_be_visible()
+    expect(page.locator("#old-password-error")).to_be_visible()
     submit(page, "key-form", key_name="nightly report", key_expires="2020-01-01")
     expect(page.locator("#key-expires-error")).to_be_visible()
     check(mine, "mistakes")

@@ -22,6 +22,9 @@ async function orReport(work) {
     const notice = document.getElementById("unreachable");
     notice.querySelector("span").textContent = problem(error);
     notice.hidden = false;
+    const main = document.querySelector("main");
+    if (main.hidden) main.replaceChildren(main.querySelector("h1"), notice);
+    main.hidden = false;
     return null;
   }
 }
