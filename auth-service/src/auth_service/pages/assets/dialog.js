@@ -25,6 +25,8 @@ export function dialog(id) {
     if (place) place.textContent = words;
     work = task;
     element.showModal();
+    // Browsers take the first field, and that is for password managers alone.
+    form.querySelector("input:not(.unseen)")?.focus();
     return new Promise((resolve, reject) => {
       settle = { resolve, reject };
     });
