@@ -19,9 +19,9 @@ from chassis.identity.caller import Caller, current_caller
 from chassis.identity.claims import Claims
 from chassis.identity.role import Role
 from chassis.lifecycle import Lifecycle, Stop
+from chassis.redis_connection import open_connection
 from devstack.valkey import Valkey
 from gateway.settings import GatewaySettings
-from redis.asyncio import Redis
 from vestibule.events.v1.events_pb2 import Event
 from vestibule.health.v1 import health_service_pb2
 from vestibule.health.v1.health_service_pb2_grpc import (
@@ -258,9 +258,10 @@ async def serving_gateway(given: GatewaySettings) -> AsyncIterator[Gateway]:
 
 async def _beating(redis_url: str) -> None:
     """Sends the heartbeats of auth-service's relay."""
-    async with Redis.from_url(redis_url) as redis:
+    async with open_connection(redis_url, timeout_seconds=5, client_name="auth-service-relay") as redis:
         while True:
-            await heartbeat.send(redis, service_keys(AUTH_SERVICE), await stream.now_milliseconds(redis))
+            now, _ = await stream.look(redis, None)
+            await heartbeat.send(redis, service_keys(AUTH_SERVICE), now)
             await asyncio.sleep(heartbeat.INTERVAL_SECONDS)
 
 

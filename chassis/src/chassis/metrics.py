@@ -42,7 +42,7 @@ def exposition(accept: str) -> tuple[bytes, str]:
 
 
 @asynccontextmanager
-async def sampling_event_loop(*, interval_seconds: float = 0.5) -> AsyncIterator[None]:
+async def sampling_event_loop(*, interval_seconds: float = 1.0) -> AsyncIterator[None]:
     """Measures the event loop's delay during the block."""
     task = asyncio.create_task(_sample(interval_seconds), name="event-loop-delay")
     try:

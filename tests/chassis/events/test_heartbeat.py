@@ -6,6 +6,8 @@ from typing import Any
 
 from chassis.events import heartbeat, stream
 from chassis.events.tail import Tail
+from chassis.identity.service_keys import ServiceKeys
+from chassis.redis_connection import open_connection
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
 from vestibule.events.v1.events_pb2 import Event
@@ -15,6 +17,13 @@ from tests.chassis.waiting import until
 from tests.fakes.service_keys import service_keys
 
 AUTH = service_keys("auth-service")
+
+
+async def beat(valkey: Valkey, keys: ServiceKeys, age_seconds: int = 0) -> None:
+    """Sends a heartbeat that is as old as that."""
+    async with open_connection(valkey.url, timeout_seconds=5, client_name="test") as redis:
+        now, _ = await stream.look(redis, None)
+        await heartbeat.send(redis, keys, now - age_seconds * 1000)
 
 
 def follow(valkey: Valkey, begin: Begin) -> Tail:
@@ -43,8 +52,7 @@ async def test_without_a_heartbeat_nothing_is_known(valkey: Valkey, begin: Begin
     """Even if the stream is readable; another service's heartbeat does not count."""
     tail = follow(valkey, begin)
     await asyncio.wait_for(tail.caught_up.wait(), 5)
-    async with Redis.from_url(valkey.url) as redis:
-        await heartbeat.send(redis, service_keys("user-service"), await stream.now_milliseconds(redis))
+    await beat(valkey, service_keys("user-service"))
     await until(lambda: tail.silent_seconds < 1)
 
     assert tail.behind_seconds == float("inf")
@@ -54,32 +62,30 @@ async def test_a_beat_is_worth_what_it_says(valkey: Valkey, begin: Begin) -> Non
     """A delayed heartbeat counts from its own watermark."""
     tail = follow(valkey, begin)
     await asyncio.wait_for(tail.caught_up.wait(), 5)
-    async with Redis.from_url(valkey.url) as redis:
 
-        async def send(age_seconds: int) -> None:
-            await heartbeat.send(redis, AUTH, await stream.now_milliseconds(redis) - age_seconds * 1000)
+    async def send(age_seconds: int) -> None:
+        await beat(valkey, AUTH, age_seconds)
 
-        async def felt(seconds: int) -> bool:
-            await send(seconds)
-            return seconds <= tail.behind_seconds < seconds + 1
+    async def felt(seconds: int) -> bool:
+        await send(seconds)
+        return seconds <= tail.behind_seconds < seconds + 1
 
-        await until(lambda: felt(100))
-        await until(lambda: felt(0))
-        await send(100)
-        await until(lambda: felt(0))
+    await until(lambda: felt(100))
+    await until(lambda: felt(0))
+    await send(100)
+    await until(lambda: felt(0))
 
 
 async def test_it_fades(valkey: Valkey, begin: Begin) -> None:
     """When the heartbeats end, the reader falls behind though it reads on."""
     tail = follow(valkey, begin)
     await asyncio.wait_for(tail.caught_up.wait(), 5)
-    async with Redis.from_url(valkey.url) as redis:
 
-        async def felt() -> bool:
-            await heartbeat.send(redis, AUTH, await stream.now_milliseconds(redis))
-            return tail.behind_seconds < 1
+    async def felt() -> bool:
+        await beat(valkey, AUTH)
+        return tail.behind_seconds < 1
 
-        await until(felt)
+    await until(felt)
     await until(lambda: tail.behind_seconds > 1)
 
     assert tail.silent_seconds < tail.behind_seconds
@@ -92,7 +98,7 @@ async def test_beats_of_others_count_for_nothing(valkey: Valkey, begin: Begin) -
     async with Redis.from_url(valkey.url) as redis:
 
         async def felt() -> bool:
-            await heartbeat.send(redis, AUTH, await stream.now_milliseconds(redis))
+            await beat(valkey, AUTH)
             return tail.behind_seconds < 1
 
         await until(felt)
@@ -102,7 +108,7 @@ async def test_beats_of_others_count_for_nothing(valkey: Valkey, begin: Begin) -
         begin_ms = int(identifier.split(b"-")[0])
         began = time.monotonic()
         while time.monotonic() - began < 1.5:
-            now = await stream.now_milliseconds(redis)
+            now = stream.milliseconds(await redis.time())
             mine = service_keys("user-service").sign("heartbeat", f"auth-service\0{now}".encode())
             begin_ms += 1
             await redis.xadd(key, true_beat, id=f"{begin_ms}-0")
@@ -126,7 +132,7 @@ async def test_a_key_made_again_is_found(valkey: Valkey, begin: Begin) -> None:
         await redis.delete(heartbeat.key("auth-service"))
 
         async def felt() -> bool:
-            await heartbeat.send(redis, AUTH, await stream.now_milliseconds(redis))
+            await beat(valkey, AUTH)
             return tail.behind_seconds < 1
 
         await until(felt, seconds=5)
@@ -141,7 +147,7 @@ async def test_heartbeats_continue_after_ids_are_exhausted(valkey: Valkey, begin
         await asyncio.sleep(0.5)
 
         async def is_felt() -> bool:
-            await heartbeat.send(redis, AUTH, await stream.now_milliseconds(redis))
+            await beat(valkey, AUTH)
             return tail.behind_seconds < 1
 
         await until(is_felt, seconds=5)

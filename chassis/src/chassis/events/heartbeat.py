@@ -7,11 +7,11 @@ stream. A replayed heartbeat is therefore as old as the original.
 
 from collections.abc import Sequence
 
-from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+import hiredis
 
 from chassis.events.stream import SIGNATURE, Entry, is_exhausted
 from chassis.identity.service_keys import ServiceKeys
+from chassis.redis_connection import RedisConnection
 
 INTERVAL_SECONDS = 0.4
 """Between two heartbeats: readers are up to date while the latest is younger than 0.8 s
@@ -29,17 +29,19 @@ def key(source: str) -> str:
     return f"vestibule:pulse:{source}"
 
 
-async def send(redis: Redis, keys: ServiceKeys, since: int) -> None:
+async def send(redis: RedisConnection, keys: ServiceKeys, since: int) -> None:
     """Sends a heartbeat: everything committed before `since` is on the stream."""
-    fields = {_SINCE: since, SIGNATURE: keys.sign(_PURPOSE, _message(keys.service, since))}
-    try:
-        await redis.xadd(key(keys.service), fields, maxlen=_STORED_MAX, approximate=False)  # type: ignore[arg-type]
-    except ResponseError as error:
-        if not is_exhausted(error):
-            raise
-        # Readers start from the beginning when they have received nothing for a while.
-        await redis.unlink(key(keys.service))
-        await redis.xadd(key(keys.service), fields, maxlen=_STORED_MAX, approximate=False)  # type: ignore[arg-type]
+    signature = keys.sign(_PURPOSE, _message(keys.service, since))
+    limit = ("MAXLEN", "=", _STORED_MAX)
+    (sent,) = await redis.try_all(
+        ("XADD", key(keys.service), *limit, "*", _SINCE, since, SIGNATURE, signature)
+    )
+    if is_exhausted(sent):
+        # The next one makes the key again; readers start from its beginning when they have received nothing
+        # for a while.
+        await redis.ask(("UNLINK", key(keys.service)))
+    elif isinstance(sent, hiredis.ReplyError):
+        raise sent
 
 
 def watermark(heartbeats: Sequence[Entry], source: str, keys: ServiceKeys) -> int | None:

@@ -16,10 +16,9 @@ from time import monotonic, time_ns
 from typing import Any
 
 import asyncpg
+import hiredis
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
-from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
 
 from chassis.backoff import Backoff
 from chassis.events import heartbeat, spans, stream
@@ -27,12 +26,14 @@ from chassis.events.outbox import Outbox, sweep
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import sign_event
 from chassis.postgres.failures import BUSY, LOST
-from chassis.redis import explain, open_redis
+from chassis.redis import explain
+from chassis.redis_connection import FAILURES, Command, RedisConnection, open_connection
 from chassis.tracing import traces
 
 log = structlog.get_logger()
 
 BATCH = 200
+TIMEOUT_SECONDS = 1.0
 STAND_BY_SECONDS = 1.0
 POLL_SECONDS = 1.0
 """Between two polls of a relay without heartbeats: for lost notifications and lost entries."""
@@ -59,7 +60,7 @@ LATENCY = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0),
 )
 
-_FAILURES = (*LOST, *BUSY, RedisError)
+_FAILURES = (*LOST, *BUSY, *FAILURES)
 
 
 class Relay:
@@ -68,8 +69,6 @@ class Relay:
     Args:
         outbox: The outbox.
         keys: The service's keys; events are signed with its own.
-        postgres_url: Where the outbox is.
-        redis_url: Where the stream is.
         heartbeats: Whether to send heartbeats: readers wait only for auth-service's.
 
     Attributes:
@@ -109,23 +108,26 @@ class Relay:
         backoff = Backoff(limit_seconds=1.0)
         failing = False
         name = f"{self._outbox.source}-relay"
-        async with open_redis(self._redis_url, client_name=name, single_connection=True, retries=0) as redis:
-            while True:
-                try:
-                    async with self._connection() as connection:
-                        await self._lead(connection, announce=not failing)
+        while True:
+            try:
+                async with self._connection() as connection:
+                    await self._lead(connection, announce=not failing)
+                    await self._count(connection)
+                    async with open_connection(
+                        self._redis_url, timeout_seconds=TIMEOUT_SECONDS, client_name=name
+                    ) as redis:
                         while True:
                             await self._turn(connection, redis)
                             backoff.reset()
                             if failing:
                                 self._log.info("outbox relay recovered")
                                 failing = False
-                except _FAILURES as error:
-                    if not failing:
-                        self._log.warning("outbox relay stalled; retrying", error=explain(error))
-                        failing = True
-                    self._intact = False
-                await backoff.pause()
+            except _FAILURES as error:
+                if not failing:
+                    self._log.warning("outbox relay stalled; retrying", error=explain(error))
+                    failing = True
+                self._intact = False
+            await backoff.pause()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
@@ -160,10 +162,9 @@ class Relay:
         if announce:
             self._log.info("outbox relay leads")
 
-    async def _turn(self, connection: Any, redis: Redis) -> None:
+    async def _turn(self, connection: Any, redis: RedisConnection) -> None:
         """Publishes what is pending, then waits for more."""
         if not self._intact:
-            await self._count(connection)
             await self._restore(connection, redis)
         since, is_there = await stream.look(redis, self._last_id)
         if not is_there:
@@ -173,13 +174,13 @@ class Relay:
             while await self._publish(connection, redis) == BATCH:
                 pass
             is_ahead = self._last_id is not None and stream.is_ahead(self._last_id, since)
-        except ResponseError as error:
+        except hiredis.ReplyError as error:
             is_ahead = stream.is_exhausted(error)
             if not is_ahead:
                 raise
         if is_ahead:
             self._log.error("event stream deleted and started again: its ids lie far in the future")
-            await redis.unlink(stream.STREAM)
+            await redis.ask(("UNLINK", stream.STREAM))
             self._intact = False
             return
         if self._heartbeats:
@@ -193,7 +194,7 @@ class Relay:
         if connection.is_closed():
             raise ConnectionResetError("the relay's connection to Postgres was lost")
 
-    async def _publish(self, connection: Any, redis: Redis) -> int:
+    async def _publish(self, connection: Any, redis: RedisConnection) -> int:
         """Publishes and marks the next batch; returns its size."""
         rows = await connection.fetch(
             f"SELECT position, payload, created_at FROM {self._table}"  # noqa: S608
@@ -208,10 +209,8 @@ class Relay:
             self._set_pending(len(rows), rows[0]["created_at"])
         started_ns = time_ns()
         oldest = stream.entry_id(int((datetime.now(UTC).timestamp() - stream.RETENTION_SECONDS) * 1000))
-        async with redis.pipeline(transaction=False) as pipeline:
-            for row in rows:
-                pipeline.xadd(stream.STREAM, self._signed(row["payload"]), minid=oldest, approximate=True)
-            identifiers = [identifier.decode() for identifier in await pipeline.execute()]
+        added = await redis.ask(*(self._addition(row["payload"], oldest) for row in rows))
+        identifiers = [identifier.decode() for identifier in added]
         if traces.enabled():
             ended_ns = time_ns()
             for row in rows:
@@ -232,9 +231,10 @@ class Relay:
             LATENCY.observe(max(0.0, (now - row["created_at"]).total_seconds()))
         return len(rows)
 
-    def _signed(self, payload: bytes) -> dict[Any, Any]:
-        """Returns an event's stream entry, signed at publication and so by the current key."""
-        return {stream.FIELD: payload, stream.SIGNATURE: sign_event(self._keys, payload)}
+    def _addition(self, payload: bytes, oldest: str) -> Command:
+        """Returns the command that adds an event, signed at publication and so by the current key."""
+        fields = (stream.FIELD, payload, stream.SIGNATURE, sign_event(self._keys, payload))
+        return ("XADD", stream.STREAM, "MINID", "~", oldest, "*", *fields)
 
     async def _count(self, connection: Any) -> None:
         """Counts what is pending: if it exceeds one batch, or cannot be published now."""
@@ -252,7 +252,7 @@ class Relay:
         oldest = self._oldest
         return 0.0 if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
 
-    async def _restore(self, connection: Any, redis: Redis) -> None:
+    async def _restore(self, connection: Any, redis: RedisConnection) -> None:
         """Unmarks published events that the stream no longer has, newest first.
 
         Redis loses the end of a stream or all of it, so the search ends at a complete batch.
@@ -271,10 +271,8 @@ class Relay:
             if not rows:
                 break
             before = rows[-1]["position"]
-            async with redis.pipeline(transaction=False) as pipeline:
-                for row in rows:
-                    pipeline.xrange(stream.STREAM, row["stream_id"], row["stream_id"])
-                found = await pipeline.execute()
+            ids = [row["stream_id"] for row in rows]
+            found = await redis.ask(*(("XRANGE", stream.STREAM, each, each) for each in ids))
             gone = [row["position"] for row, entries in zip(rows, found, strict=True) if not entries]
             kept = [row["stream_id"] for row, entries in zip(rows, found, strict=True) if entries]
             self._last_id = max(

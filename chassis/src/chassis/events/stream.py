@@ -1,7 +1,11 @@
 """The Redis stream of all events: its key, its entries and its ids."""
 
-from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from collections.abc import Sequence
+from typing import Any
+
+import hiredis
+
+from chassis.redis_connection import RedisConnection
 
 STREAM = "vestibule:events"
 FIELD = b"event"
@@ -14,25 +18,24 @@ _AHEAD_MILLISECONDS_MAX = 60 * 60 * 1000
 Entry = tuple[bytes, dict[bytes, bytes]]
 
 
-async def now_milliseconds(redis: Redis) -> int:
-    """Returns the time by Redis' clock, which writers and readers share, in milliseconds."""
-    return _milliseconds(await redis.time())
-
-
-async def look(redis: Redis, identifier: str | None) -> tuple[int, bool]:
+async def look(redis: RedisConnection, identifier: str | None) -> tuple[int, bool]:
     """Returns the time by Redis' clock in milliseconds, and whether the stream still has an entry.
 
     An entry that is old enough to be trimmed counts as still there, and so does None. Both are read in one
     round trip, since every process looks after each heartbeat.
     """
-    async with redis.pipeline(transaction=False) as pipeline:
-        pipeline.time()
-        if identifier is not None:
-            pipeline.xrange(STREAM, identifier, identifier)
-        time, *found = await pipeline.execute()
-    now = _milliseconds(time)
-    is_there = identifier is None or bool(found[0]) or order(identifier)[0] < now - RETENTION_SECONDS * 1000
-    return now, is_there
+    if identifier is None:
+        (time,) = await redis.ask(("TIME",))
+        return milliseconds(time), True
+    time, found = await redis.ask(("TIME",), ("XRANGE", STREAM, identifier, identifier))
+    now = milliseconds(time)
+    return now, bool(found) or order(identifier)[0] < now - RETENTION_SECONDS * 1000
+
+
+def milliseconds(time: Sequence[bytes | int]) -> int:
+    """Returns a reply to TIME, seconds and microseconds, in milliseconds."""
+    seconds, microseconds = time
+    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def is_ahead(identifier: str, now: int) -> bool:
@@ -40,9 +43,9 @@ def is_ahead(identifier: str, now: int) -> bool:
     return order(identifier)[0] > now + _AHEAD_MILLISECONDS_MAX
 
 
-def is_exhausted(error: ResponseError) -> bool:
+def is_exhausted(error: object) -> bool:
     """Whether a stream accepts nothing more because an entry has the last possible id."""
-    return "exhausted the last possible" in str(error)
+    return isinstance(error, hiredis.ReplyError) and "exhausted the last possible" in str(error)
 
 
 def entry_id(milliseconds: int) -> str:
@@ -68,6 +71,12 @@ def entries(answer: object, key: str = STREAM) -> list[Entry]:
     raise TypeError("unknown answer to XREAD")
 
 
-def _milliseconds(time: tuple[int, int]) -> int:
-    seconds, microseconds = time
-    return int(seconds) * 1000 + int(microseconds) // 1000
+def read(answer: Any, key: str = STREAM) -> list[Entry]:
+    """Returns the entries of one stream in an XREAD reply of RESP2, where names and values alternate."""
+    for name, found in answer or ():
+        if name == key.encode():
+            return [
+                (identifier, dict(zip(values[::2], values[1::2], strict=True)))
+                for identifier, values in found
+            ]
+    return []

@@ -5,21 +5,20 @@ been missed, because Redis restarted, failed over or lost the stream, and how lo
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from time import monotonic, time, time_ns
-from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from vestibule.events.v1.events_pb2 import Event
 
 from chassis.backoff import Backoff
 from chassis.events import heartbeat, spans, stream
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import SKEW_SECONDS, EventRefused, RefusalLog, verify_event
-from chassis.redis import explain, open_redis
+from chassis.redis import explain
+from chassis.redis_connection import FAILURES, Command, RedisConnection, open_connection
 from chassis.tracing import traces
 
 log = structlog.get_logger()
@@ -31,6 +30,8 @@ YIELD_EVERY = 50
 """Events handled before other tasks run."""
 
 HEARTBEAT_LOST_SECONDS = 2.0
+
+_RUN_ID = re.compile(rb"\brun_id:(\w+)")
 
 LOSSES = Counter("events_tail_losses_total", "Times that events may have been missed.")
 LAG = Histogram(
@@ -112,15 +113,11 @@ class Tail:
         """Reads until cancelled. Retries through outages; logs only their start and end."""
         backoff = Backoff(limit_seconds=1.0)
         failing = False
-        async with open_redis(
-            self._redis_url,
-            client_name=self._client_name,
-            timeout_seconds=TIMEOUT_SECONDS,
-            single_connection=True,
-            retries=0,
-        ) as redis:
-            while True:
-                try:
+        while True:
+            try:
+                async with open_connection(
+                    self._redis_url, timeout_seconds=TIMEOUT_SECONDS, client_name=self._client_name
+                ) as redis:
                     await self._take_position(redis)
                     while True:
                         await self._turn(redis)
@@ -128,36 +125,47 @@ class Tail:
                         if failing:
                             log.info("event stream readable again", client=self._client_name)
                             failing = False
-                except (RedisError, OSError) as error:
-                    if not failing:
-                        log.warning(
-                            "event stream unreadable; retrying",
-                            client=self._client_name,
-                            error=explain(error),
-                        )
-                        failing = True
-                except Exception:
-                    log.exception(
-                        "state could not be fetched after lost events; retrying", client=self._client_name
+            except FAILURES as error:
+                if not failing:
+                    log.warning(
+                        "event stream unreadable; retrying", client=self._client_name, error=explain(error)
                     )
-                await backoff.pause()
+                    failing = True
+            except Exception:
+                log.exception(
+                    "state could not be fetched after lost events; retrying", client=self._client_name
+                )
+            await backoff.pause()
 
-    async def _take_position(self, redis: Redis) -> None:
+    async def _take_position(self, redis: RedisConnection) -> None:
         """After each connect: checks whether this is still the stream that was read before."""
-        server = str((await redis.info("server"))["run_id"])
+        (info,) = await redis.ask(("INFO", "server"))
+        found = _RUN_ID.search(info)
+        server = found[1].decode() if found else ""
         if not self._server:
             await self._rewind(redis)
         elif server != self._server or not (await stream.look(redis, self._seen))[1]:
             await self._lose(redis)
         self._server = server
 
-    async def _turn(self, redis: Redis) -> None:
-        positions: dict[Any, Any] = {stream.STREAM: self._position}
+    async def _turn(self, redis: RedisConnection) -> None:
+        names, positions = [stream.STREAM], [self._position]
         if self._heartbeat_key:
-            positions[self._heartbeat_key] = self._heartbeat_position
+            names.append(self._heartbeat_key)
+            positions.append(self._heartbeat_position)
+        read: Command = (
+            "XREAD",
+            "COUNT",
+            BATCH,
+            "BLOCK",
+            int(BLOCK_SECONDS * 1000),
+            "STREAMS",
+            *names,
+            *positions,
+        )
         asked_at = monotonic()
-        answer = await redis.xread(positions, count=BATCH, block=int(BLOCK_SECONDS * 1000))
-        entries = stream.entries(answer)
+        (answer,) = await redis.ask(read)
+        entries = stream.read(answer)
         for number, (identifier, fields) in enumerate(entries, 1):
             if number % YIELD_EVERY == 0:
                 # Verification is slow; other tasks need the event loop.
@@ -176,7 +184,7 @@ class Tail:
                 LAG.observe(max(0.0, time() - event.occurred_at.ToMilliseconds() / 1000))
         if len(entries) == BATCH:
             return
-        heartbeats = stream.entries(answer, self._heartbeat_key) if self._heartbeat_key else []
+        heartbeats = stream.read(answer, self._heartbeat_key) if self._heartbeat_key else []
         looked_at = monotonic()
         if heartbeats or not entries:
             now, is_there = await stream.look(redis, self._seen)
@@ -209,15 +217,15 @@ class Tail:
         if age_seconds > -SKEW_SECONDS:
             self._watermark = max(self._watermark, looked_at - max(0.0, age_seconds))
 
-    async def _rewind(self, redis: Redis) -> None:
-        begin = await stream.now_milliseconds(redis) - int(self._window_seconds * 1000)
-        self._position = stream.entry_id(begin)
+    async def _rewind(self, redis: RedisConnection) -> None:
         self._seen = None
+        now, _ = await stream.look(redis, self._seen)
+        self._position = stream.entry_id(now - int(self._window_seconds * 1000))
         self._heartbeat_position = "$"
         # What is read again from there on must not count as late.
         self._is_live = False
 
-    async def _lose(self, redis: Redis) -> None:
+    async def _lose(self, redis: RedisConnection) -> None:
         LOSSES.inc()
         log.warning("event stream lost or restarted; state is fetched again", client=self._client_name)
         await self._on_lost()

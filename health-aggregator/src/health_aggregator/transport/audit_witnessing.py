@@ -12,7 +12,7 @@ from health_aggregator.usecases.audit_witness import WitnessAudit
 
 log = structlog.get_logger()
 
-EVERY_SECONDS = 5.0
+EVERY_SECONDS = 10.0
 CONTRADICTED = "its audit log is not what was witnessed"
 
 _BROKEN = Gauge(

@@ -14,8 +14,10 @@ from health_aggregator.domain.service_metrics import (
     service_metrics,
 )
 
-EVERY_SECONDS = 5.0
-RECENT_SCRAPES = 60
+EVERY_SECONDS = 15.0
+"""A service takes some 10 ms to write its metrics down, most of what an idle one would do otherwise."""
+
+RECENT_SCRAPES = 20
 """Scrapes whose rates are kept: five minutes."""
 
 _READINGS = int(WINDOW_SECONDS / EVERY_SECONDS) + 1

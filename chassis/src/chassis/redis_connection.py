@@ -1,0 +1,139 @@
+"""One connection to Redis or Valkey, without the client library.
+
+For loops that ask several times per second in every process, and for health checks. A round trip takes a
+third of the processor time that it takes by the library, and the library takes 5 MB.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import hiredis
+
+Command = Sequence[str | bytes | int]
+
+FAILURES = (OSError, hiredis.HiredisError)
+"""What `ask` and `open_connection` raise; after any of them the connection cannot be used any more."""
+
+_READ_BYTES = 64 * 1024
+_PORT = 6379
+
+
+class RedisConnection:
+    """Sends commands and returns their replies."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        timeout_seconds: float | None,
+        limit_bytes: int | None,
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._timeout_seconds = timeout_seconds
+        self._limit_bytes = limit_bytes
+        self._parser = hiredis.Reader()
+
+    async def ask(self, *commands: Command) -> list[Any]:
+        """Sends commands together and returns their replies, in RESP2; text is bytes.
+
+        Raises:
+            OSError: the connection is lost, or the replies did not come in time.
+            hiredis.ReplyError: Redis refuses a command; the first refusal.
+            hiredis.ProtocolError: the replies are not RESP, or too long.
+        """
+        replies = await self.try_all(*commands)
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise reply
+        return replies
+
+    async def try_all(self, *commands: Command) -> list[Any]:
+        """As `ask`, but a refusal, `hiredis.ReplyError`, is a reply among the others."""
+        self._writer.write(b"".join(hiredis.pack_command(tuple(command)) for command in commands))  # type: ignore[arg-type]
+        replies: list[Any] = []
+        received = 0
+        async with asyncio.timeout(self._timeout_seconds):
+            while len(replies) < len(commands):
+                data = await self._reader.read(_READ_BYTES)
+                if not data:
+                    raise ConnectionResetError("Connection closed by Redis")
+                received += len(data)
+                if self._limit_bytes is not None and received > self._limit_bytes:
+                    raise hiredis.ProtocolError(f"answers more than {self._limit_bytes // 1024} KiB")
+                self._parser.feed(data)
+                while (reply := self._parser.gets()) is not False:
+                    replies.append(reply)
+        return replies
+
+    def close(self) -> None:
+        """Closes it at once."""
+        self._writer.transport.abort()
+
+
+async def connect(
+    url: str,
+    *,
+    timeout_seconds: float | None = None,
+    client_name: str = "",
+    limit_bytes: int | None = None,
+) -> RedisConnection:
+    """Opens a connection.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`, with credentials and database; `ssl_ca_certs` names a file
+            of authorities other than the system's.
+        timeout_seconds: For connecting, and for the replies of each call; longer than any BLOCK. None leaves
+            it to the caller.
+        client_name: Shown by CLIENT LIST.
+        limit_bytes: The longest replies to the commands of one call.
+
+    Raises:
+        OSError: there is no connection in time.
+        hiredis.ReplyError: Redis refuses the credentials or the database.
+        hiredis.ProtocolError: what answers is not Redis.
+    """
+    parts = urlsplit(url)
+    database = parts.path.strip("/")
+    async with asyncio.timeout(timeout_seconds):
+        if parts.scheme == "unix":
+            database = parse_qs(parts.query).get("db", [""])[0]
+            reader, writer = await asyncio.open_unix_connection(parts.path)
+        else:
+            tls = None
+            if parts.scheme == "rediss":
+                authorities = parse_qs(parts.query).get("ssl_ca_certs", [None])[0]
+                tls = ssl.create_default_context(cafile=authorities)
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port or _PORT, ssl=tls)
+    connection = RedisConnection(reader, writer, timeout_seconds, limit_bytes)
+    greeting: list[Command] = []
+    if parts.password:
+        user = (unquote(parts.username),) if parts.username else ()
+        greeting.append(("AUTH", *user, unquote(parts.password)))
+    if database:
+        greeting.append(("SELECT", database))
+    if client_name:
+        greeting.append(("CLIENT", "SETNAME", client_name))
+    try:
+        if greeting:
+            await connection.ask(*greeting)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@asynccontextmanager
+async def open_connection(
+    url: str, *, timeout_seconds: float, client_name: str
+) -> AsyncIterator[RedisConnection]:
+    """Opens a connection and closes it at the end of the block; see `connect`."""
+    connection = await connect(url, timeout_seconds=timeout_seconds, client_name=client_name)
+    try:
+        yield connection
+    finally:
+        connection.close()
