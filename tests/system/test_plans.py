@@ -25,6 +25,8 @@ SCANNED: dict[str, str] = {
     "auth_service/adapters/postgres/signing_keys.py: retired_signing_keys": "the same",
     "auth_service/adapters/postgres/mails.py: mails": "counts what is queued; what was sent is deleted",
     "knowledge_service/adapters/postgres/index_removals.py: index_removals": "deleted documents of a moment",
+    "knowledge_service/adapters/postgres/master_keys.py: hash_keys": "one row",
+    "knowledge_service/adapters/postgres/measuring.py: sources": "all are counted; a user has ten at most",
     "user_service/adapters/postgres/webhooks.py: webhooks": "20 rows at most",
     "user_service/adapters/postgres/user_lists.py: tallies": "64 rows at most, however many users",
 }
@@ -35,6 +37,9 @@ CHOSEN = {
     "PAGES[sort]": "list(PAGES.values())",
     "_nearest(self._dimensions, exact=False)": "_nearest(384, exact=False)",
     "_nearest(self._dimensions, exact=True)": "_nearest(384, exact=True)",
+    "_best_by_terms(operator)": "[_best_by_terms(each) for each in (ANY_OF, ALL_OF)]",
+    "_waiting_rows(table)": "[_waiting_rows(each) for each in _TABLES]",
+    "_change(table, changed)": "[_change(each, each.places) for each in _TABLES]",
 }
 """Statements that are chosen at run time, by their name, with an expression for all of them."""
 

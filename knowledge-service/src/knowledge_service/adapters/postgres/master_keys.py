@@ -1,7 +1,7 @@
 """What follows a change of the master key: the rows that it encrypts, and the key of hashes."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -78,7 +78,7 @@ async def hash_key(pool: Pool, seal: TextSeal) -> bytes:
         seal.seal("hash key", _HASH_KEY, secrets.token_hex(32)),
         seal.key_id,
     )
-    sealed = await pool.fetchval("SELECT sealed_key FROM knowledge.hash_keys")
+    sealed = await pool.fetchval("SELECT sealed_key FROM knowledge.hash_keys WHERE id = $1", _HASH_KEY)
     try:
         return bytes.fromhex(seal.open("hash key", _HASH_KEY, sealed))
     except InvalidTag as error:
@@ -111,23 +111,12 @@ class FollowMasterKey:
         return done
 
     async def _measure(self) -> None:
-        counts = " + ".join(
-            # As two ranges, for which the index is used.
-            f"(SELECT count(*) FROM knowledge.{table.name} WHERE sealed_with < $1 OR sealed_with > $1)"  # noqa: S608 of constants
-            for table in _TABLES
-        )
-        _WAITING.set(await self.pool.fetchval(f"SELECT {counts}", self.seal.key_id))
+        _WAITING.set(await self.pool.fetchval(_count_waiting(), self.seal.key_id))
 
     async def _follow(self, table: _Table) -> int:
         """Encrypts some rows again; returns how many."""
         async with self.pool.transaction() as transaction:
-            rows = await transaction.fetch(
-                f"""
-                SELECT * FROM knowledge.{table.name} WHERE sealed_with = ANY($1) LIMIT {table.batch}
-                FOR NO KEY UPDATE SKIP LOCKED
-                """,  # noqa: S608 of constants
-                ["", *self.seal.key_ids[1:]],
-            )
+            rows = await transaction.fetch(_waiting_rows(table), ["", *self.seal.key_ids[1:]])
             for row in rows:
                 try:
                     sealed = [
@@ -147,13 +136,31 @@ class FollowMasterKey:
         return len(rows)
 
 
+def _count_waiting() -> str:
+    counts = " + ".join(
+        # As two ranges, for which the index is used.
+        f"(SELECT count(*) FROM knowledge.{table.name} WHERE sealed_with < $1 OR sealed_with > $1)"  # noqa: S608 of constants
+        for table in _TABLES
+    )
+    return f"SELECT {counts}"
+
+
+def _waiting_rows(table: _Table) -> str:
+    return f"""
+        SELECT * FROM knowledge.{table.name} WHERE sealed_with = ANY($1) LIMIT {table.batch}
+        FOR NO KEY UPDATE SKIP LOCKED
+    """  # noqa: S608 of constants
+
+
+def _change(table: _Table, columns: Iterable[str]) -> str:
+    wanted = " AND ".join(f"{column} = ${number}" for number, column in enumerate(table.key, start=1))
+    changes = ", ".join(
+        f"{name} = ${number}" for number, name in enumerate(columns, start=len(table.key) + 1)
+    )
+    return f"UPDATE knowledge.{table.name} SET {changes} WHERE {wanted}"  # noqa: S608 of constants
+
+
 async def _save(
     connection: Connection, table: _Table, key: list[object], changed: Mapping[str, object]
 ) -> None:
-    wanted = " AND ".join(f"{column} = ${number}" for number, column in enumerate(table.key, start=1))
-    columns = ", ".join(f"{name} = ${number}" for number, name in enumerate(changed, start=len(key) + 1))
-    await connection.execute(
-        f"UPDATE knowledge.{table.name} SET {columns} WHERE {wanted}",  # noqa: S608 of constants
-        *key,
-        *changed.values(),
-    )
+    await connection.execute(_change(table, changed), *key, *changed.values())
