@@ -124,7 +124,7 @@ def test_nothing_is_imported_when_a_row_is_refused(client: Client, system: Syste
 
     assert refused.returncode == 1
     lines = dict(line.split(": ", 1) for line in refused.stdout.splitlines())
-    assert sorted(lines) == [f"line {number}" for number in (3, 4, 5, 6, 7, 8, 9, 10)]
+    assert lines.keys() == {f"line {number}" for number in range(3, 11)}
     assert lines["line 3"] == "email: line 2 has the same address"
     assert lines["line 4"] == "email: another account has this address"
     assert lines["line 5"].startswith("password_hash: is of no known form")
