@@ -85,8 +85,8 @@ async def connect(
     """Opens a connection.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`, with credentials and database; `ssl_ca_certs` names a file
-            of authorities other than the system's.
+        url: `redis://`, `rediss://` or `unix://`, with credentials and database, and the `ssl_…` options of
+            the client library.
         timeout_seconds: For connecting, and for the replies of each call; longer than any BLOCK. None leaves
             it to the caller.
         client_name: Shown by CLIENT LIST.
@@ -104,10 +104,7 @@ async def connect(
             database = parse_qs(parts.query).get("db", [""])[0]
             reader, writer = await asyncio.open_unix_connection(parts.path)
         else:
-            tls = None
-            if parts.scheme == "rediss":
-                authorities = parse_qs(parts.query).get("ssl_ca_certs", [None])[0]
-                tls = ssl.create_default_context(cafile=authorities)
+            tls = _tls(url) if parts.scheme == "rediss" else None
             reader, writer = await asyncio.open_connection(parts.hostname, parts.port or _PORT, ssl=tls)
     connection = RedisConnection(reader, writer, timeout_seconds, limit_bytes)
     greeting: list[Command] = []
@@ -125,6 +122,14 @@ async def connect(
         connection.close()
         raise
     return connection
+
+
+def _tls(url: str) -> ssl.SSLContext:
+    """Returns the context that the client library makes of the URL."""
+    from redis.asyncio.connection import SSLConnection, parse_url  # noqa: PLC0415 only needed with TLS
+
+    options = {name: value for name, value in parse_url(url).items() if name != "connection_class"}
+    return SSLConnection(**options).ssl_context.get()
 
 
 @asynccontextmanager

@@ -1,0 +1,87 @@
+"""The connection without the client library understands the same URLs."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import hiredis
+import pytest
+from chassis.redis import open_redis
+from chassis.redis_connection import open_connection
+from devstack.valkey import Valkey
+
+from tests.chassis.grpc.authority import Authority
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """A folder with an authority, and the proxy's certificate, which serves as the client's too."""
+    Authority().write(tmp_path, "redis")
+    return tmp_path
+
+
+@asynccontextmanager
+async def tls_proxy(url: str, certificates: Path) -> AsyncIterator[str]:
+    """Serves Valkey by TLS to clients with a certificate; yields the URL without options."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates / "ca.crt")
+    context.load_cert_chain(certificates / "tls.crt", certificates / "tls.key")
+    context.verify_mode = ssl.CERT_REQUIRED
+    parts = urlsplit(url)
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind = await asyncio.open_connection(parts.hostname, parts.port)
+        await asyncio.gather(copy(reader, behind[1]), copy(behind[0], writer), return_exceptions=True)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield f"rediss://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+
+
+async def test_tls_with_a_client_certificate(valkey: Valkey, certificates: Path) -> None:
+    """By the options of the client library: authority, certificate and key."""
+    files = f"ssl_certfile={certificates / 'tls.crt'}&ssl_keyfile={certificates / 'tls.key'}"
+    async with tls_proxy(valkey.url, certificates) as url:
+        for trust in (f"ssl_ca_certs={certificates / 'ca.crt'}", "ssl_cert_reqs=none"):
+            trusting = f"{url}?{trust}&{files}"
+            async with open_connection(trusting, timeout_seconds=5, client_name="t") as redis:
+                assert await redis.ask(("PING",)) == [b"PONG"]
+        with pytest.raises(ssl.SSLCertVerificationError):
+            async with open_connection(f"{url}?{files}", timeout_seconds=5, client_name="t"):
+                pass
+
+
+async def test_user_password_and_database(own_valkey: Valkey) -> None:
+    """Both are decoded; Redis shows the name."""
+    password = "p/@:% ss"
+    async with open_redis(own_valkey.url, client_name="t") as admin:
+        await admin.acl_setuser("a@b", enabled=True, passwords=f"+{password}", commands=["+@all"], keys=["*"])
+    url = own_valkey.url.replace("//", f"//{quote('a@b')}:{quote(password, safe='')}@").replace("/0", "/3")
+    async with open_connection(url, timeout_seconds=5, client_name="stock-service") as redis:
+        (information,) = await redis.ask(("CLIENT", "INFO"))
+
+    assert {b"user=a@b", b"db=3", b"name=stock-service"} <= set(information.split())
+
+
+async def test_a_refusal_is_one_reply_among_others(valkey: Valkey) -> None:
+    """The connection stays usable, and `ask` raises what Redis said."""
+    async with open_connection(valkey.url, timeout_seconds=5, client_name="t") as redis:
+        refused, answered = await redis.try_all(("NO-SUCH-COMMAND",), ("PING",))
+        assert isinstance(refused, hiredis.ReplyError)
+        assert answered == b"PONG"
+        with pytest.raises(hiredis.ReplyError, match="unknown command"):
+            await redis.ask(("NO-SUCH-COMMAND",))
+
+
+async def test_silence_is_given_up_in_time(valkey: Valkey) -> None:
+    """Longer than the timeout is an `OSError`, as a lost connection is."""
+    async with open_connection(valkey.url, timeout_seconds=0.2, client_name="t") as redis:
+        with pytest.raises(TimeoutError):
+            await redis.ask(("XREAD", "BLOCK", 5000, "STREAMS", "no-such-stream", "$"))
