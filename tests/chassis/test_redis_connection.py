@@ -85,3 +85,19 @@ async def test_silence_is_given_up_in_time(valkey: Valkey) -> None:
     async with open_connection(valkey.url, timeout_seconds=0.2, client_name="t") as redis:
         with pytest.raises(TimeoutError):
             await redis.ask(("XREAD", "BLOCK", 5000, "STREAMS", "no-such-stream", "$"))
+
+
+async def test_a_client_that_is_turned_away_learns_why() -> None:
+    """In protected mode Redis answers a first command or none, and closes."""
+
+    async def turn_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(b"-DENIED Redis is running in protected mode\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(turn_away, "127.0.0.1", 0)
+    async with server:
+        url = f"redis://:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+        with pytest.raises(hiredis.ReplyError, match="protected mode"):
+            async with open_connection(url, timeout_seconds=5, client_name="t"):
+                pass

@@ -45,8 +45,9 @@ def test_says_whether_it_is_on(client: Client) -> None:
     """To its user alone."""
     without, guarded = client.join(proven=True), _guard(client)
 
-    assert client.get("/api/auth/mfa", token=without.access_token).data == {"totp": False}
-    assert client.get("/api/auth/mfa", token=guarded.user.access_token).data == {"totp": True}
+    off, on = (client.get("/api/auth/mfa", token=user.access_token).data for user in (without, guarded.user))
+    assert off == {"totp": False, "recovery_codes_left": None}
+    assert on == {"totp": True, "recovery_codes_left": 10}
     assert client.get("/api/auth/mfa").outcome == (401, "UNAUTHENTICATED")
 
 

@@ -116,8 +116,8 @@ async def connect(
     if client_name:
         greeting.append(("CLIENT", "SETNAME", client_name))
     try:
-        if greeting:
-            await connection.ask(*greeting)
+        for command in greeting:  # One by one: a Redis that refuses a client says why once, and closes.
+            await connection.ask(command)
     except BaseException:
         connection.close()
         raise

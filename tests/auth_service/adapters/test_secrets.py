@@ -139,7 +139,7 @@ async def test_the_ring_keeps_its_keys_when_reading_fails(
     ring = KeyRing(units, MASTER, clock)
     await ring.load()
 
-    def away() -> None:
+    def away(_: object) -> None:
         raise Unavailable
 
     monkeypatch.setattr(pool, "acquire", away)
