@@ -128,7 +128,8 @@ def _tls(url: str) -> ssl.SSLContext:
     """Returns the context that the client library makes of the URL."""
     from redis.asyncio.connection import SSLConnection, parse_url  # noqa: PLC0415 only needed with TLS
 
-    options = {name: value for name, value in parse_url(url).items() if name != "connection_class"}
+    options: dict[str, Any] = dict(parse_url(url))
+    options.pop("connection_class")
     return SSLConnection(**options).ssl_context.get()
 
 

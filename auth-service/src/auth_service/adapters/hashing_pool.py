@@ -18,8 +18,9 @@ from auth_service.domain.errors import HashingOverloaded
 Result = TypeVar("Result")
 
 _IDLE_SECONDS = 5.0
-_NICER_BY = 15
-"""Than the event loop: while others of this process have work, a thread gets a thirtieth of a core's time."""
+_NICER_BY = 5
+"""Than the event loop: while others have work, a thread gets a third of their share of a core. With 15 it got
+a thirtieth: no better for reads during a flood, and hashes took seconds on a busy machine."""
 
 _M_ARENA_MAX = -8
 """glibc's name for how many heaps there may be."""

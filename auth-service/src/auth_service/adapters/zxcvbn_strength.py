@@ -22,7 +22,7 @@ log = structlog.get_logger()
 WORKER = "auth_service.adapters.zxcvbn_worker"
 WAITING_MAX = 16
 START_SECONDS = 10.0
-ANSWER_SECONDS = 2.0
+ANSWER_SECONDS = 4.0
 IDLE_SECONDS = 60.0
 END_SECONDS = 5.0
 
