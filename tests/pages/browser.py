@@ -108,12 +108,13 @@ class Window:
             self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole)
 
     def weight(self) -> tuple[int, int]:
-        """Returns the requests and bytes that the page took, without headers."""
+        """Returns the requests that the page took, and the bytes of its own files, without headers."""
         requests, size = self.page.evaluate(
             """() => {
               const of = (type) => performance.getEntriesByType(type);
               const sent = [...of("navigation"), ...of("resource")].filter((each) => each.transferSize > 0);
-              return [sent.length, sent.reduce((sum, each) => sum + each.encodedBodySize, 0)];
+              const files = sent.filter((each) => !new URL(each.name).pathname.startsWith("/api/"));
+              return [sent.length, files.reduce((sum, each) => sum + each.encodedBodySize, 0)];
             }"""
         )
         return int(requests), int(size)
