@@ -1,7 +1,7 @@
 """One connection to Redis or Valkey, without the client library.
 
-For loops that ask several times per second in every process, and for health checks. A round trip takes a
-third of the processor time that it takes by the library, and the library takes 5 MB.
+For loops that ask several times per second in every process, and for health checks: a round trip takes a
+third of the processor time that it takes by the library.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ import hiredis
 Command = Sequence[str | bytes | int]
 
 FAILURES = (OSError, hiredis.HiredisError)
-"""What `ask` and `open_connection` raise; after any of them the connection cannot be used any more."""
+"""What `ask` and `open_connection` raise. After any but `hiredis.ReplyError` the connection is of no use."""
 
 _READ_BYTES = 64 * 1024
 _PORT = 6379
 
 
 class RedisConnection:
-    """Sends commands and returns their replies."""
+    """Sends commands and returns their replies, for one task at a time."""
 
     def __init__(
         self,

@@ -69,6 +69,8 @@ class Relay:
     Args:
         outbox: The outbox.
         keys: The service's keys; events are signed with its own.
+        postgres_url: Where the outbox is.
+        redis_url: Where the stream is.
         heartbeats: Whether to send heartbeats: readers wait only for auth-service's.
 
     Attributes:

@@ -115,7 +115,7 @@ class IdempotencyRepository(Protocol):
         ...
 
     async def record_outcome(self, attempt_id: UUID, outcome: UUID) -> bool:
-        """Records what the request made or changed, in that transaction and with the credential locked.
+        """Records what the request made or changed, in the transaction of the change.
 
         Returns:
             Whether there was no outcome yet.
