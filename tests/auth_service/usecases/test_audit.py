@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry, chain_hash
-from auth_service.domain.audit_client import AuditClient
 from auth_service.usecases.audit import RecordAudit
 from chassis.errors import Invalid
+from chassis.identity.audit_client import AuditClient
 from chassis.ids import uuid7
 
 from tests.auth_service.local_service import LocalService

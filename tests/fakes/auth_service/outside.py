@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from auth_service.domain.audit_client import AuditClient
 from auth_service.domain.audit_head import SignedHead
 from auth_service.domain.audit_witness import WitnessedHead
 from auth_service.domain.errors import EmailTaken, HashingOverloaded
@@ -17,6 +16,7 @@ from auth_service.domain.password import Strength
 from auth_service.domain.user import User, UserState
 from chassis.email_address import canonical_email
 from chassis.errors import Invalid, NotFound, TokenInvalid, Unavailable
+from chassis.identity.audit_client import AuditClient
 from chassis.identity.role import Role
 
 from tests.auth_service.clocked_postgres import ClockedUnitsOfWork

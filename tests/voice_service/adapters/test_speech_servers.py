@@ -23,6 +23,8 @@ from tests.voice_service.speech import LOCAL_TRANSCRIBER, SILENCE, messages, por
 
 TEXT = "Take one tablet in the morning. Do not take more than two."
 _WAV_HEADER_BYTES = 44
+KILLED_AFTER = 25
+"""Messages of an utterance before the server is killed."""
 
 
 @pytest.fixture(scope="module", params=["wyoming", "openai", "deepgram"], name="server")
@@ -102,20 +104,23 @@ async def test_a_text_is_spoken(server: SpeechServer) -> None:
     assert "morning" in text
 
 
-async def test_a_server_killed_within_an_utterance_and_started_again(server: SpeechServer) -> None:
-    """The utterance has its whole text."""
-
-    async def sent() -> AsyncIterator[Message]:
-        number = 0
-        async for message in messages(recording(2), SILENCE):
-            yield message
-            number += 1
-            if number == 25:
-                await asyncio.to_thread(server.kill)
+async def spoken_while_killed(server: SpeechServer, *, starts_again: bool) -> AsyncIterator[Message]:
+    """Yields a recording's messages, and kills the server within the utterance."""
+    number = 0
+    async for message in messages(recording(2), SILENCE):
+        yield message
+        number += 1
+        if number == KILLED_AFTER:
+            await asyncio.to_thread(server.kill)
+            if starts_again:
                 await asyncio.to_thread(server.start)
 
+
+async def test_a_server_killed_within_an_utterance_and_started_again(server: SpeechServer) -> None:
+    """The utterance has its whole text."""
+    sent = spoken_while_killed(server, starts_again=True)
     async with transcriber_of(server) as transcriber:
-        events = [event async for event in Transcribe(ports(transcriber=transcriber))(sent(), ANONYMOUS)]
+        events = [event async for event in Transcribe(ports(transcriber=transcriber))(sent, ANONYMOUS)]
 
     (text,) = finals([*events])
     assert text.startswith("blood pressure is 140 over 90")
@@ -123,16 +128,8 @@ async def test_a_server_killed_within_an_utterance_and_started_again(server: Spe
 
 async def test_a_server_that_stays_killed(server: SpeechServer) -> None:
     """The session fails, and soon. The last test with a server, which it does not start again."""
-
-    async def sent() -> AsyncIterator[Message]:
-        number = 0
-        async for message in messages(recording(2), SILENCE):
-            yield message
-            number += 1
-            if number == 25:
-                await asyncio.to_thread(server.kill)
-
+    sent = spoken_while_killed(server, starts_again=False)
     async with transcriber_of(server) as transcriber, asyncio.timeout(20):
         with pytest.raises(BackendLost):
-            async for _ in Transcribe(ports(transcriber=transcriber))(sent(), ANONYMOUS):
+            async for _ in Transcribe(ports(transcriber=transcriber))(sent, ANONYMOUS):
                 pass

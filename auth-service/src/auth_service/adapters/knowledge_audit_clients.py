@@ -6,11 +6,10 @@ from uuid import UUID
 import structlog
 from chassis.errors import Kind, ServiceError
 from chassis.grpc.channel import ServiceChannel
+from chassis.identity.audit_client import AuditClient
 from chassis.ids import unix_milliseconds
 from vestibule.knowledge.v1 import audit_client_service_pb2 as pb
 from vestibule.knowledge.v1.audit_client_service_pb2_grpc import AuditClientServiceStub
-
-from auth_service.domain.audit_client import AuditClient
 
 log = structlog.get_logger()
 

@@ -8,10 +8,10 @@ from chassis.errors import Kind, NotFound, RemoteError, ServiceError, TokenInval
 from chassis.grpc.channel import ServiceChannel
 from chassis.grpc.roles import ROLES
 from chassis.grpc.timestamps import timestamp
+from chassis.identity.audit_client import AuditClient
 from vestibule.users.v1 import directory_service_pb2, user_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
 
-from auth_service.domain.audit_client import AuditClient
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.user import User, UserState
 

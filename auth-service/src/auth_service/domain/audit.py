@@ -21,10 +21,11 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
+from chassis.identity.audit_client import neutral_request_id
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
-from auth_service.domain.audit_client import COMMITMENT, chained_request_id, commitment, new_salt
+from auth_service.domain.audit_client import COMMITMENT, commitment, new_salt
 
 FORM = 1
 GENESIS = bytes(32)
@@ -62,7 +63,7 @@ class AuditEntry:
 
     def committed(self) -> "AuditEntry":
         """Returns the entry with its client moved beside the chain; itself when it has none."""
-        own_request_id = "" if chained_request_id(self.request_id) else self.request_id
+        own_request_id = "" if neutral_request_id(self.request_id) else self.request_id
         if self.commitment or not (self.ip or self.user_agent or own_request_id):
             return self
         salt = new_salt()
@@ -74,7 +75,7 @@ class AuditEntry:
         """Whether the client beside the chain matches the commitment, or is erased completely."""
         if not self.commitment:
             return not self.salt
-        own_request_id = "" if chained_request_id(self.request_id) else self.request_id
+        own_request_id = "" if neutral_request_id(self.request_id) else self.request_id
         if not self.salt:
             return not (self.ip or self.user_agent or own_request_id)
         return self.commitment == commitment(self.salt, self.ip, self.user_agent, own_request_id)
@@ -125,7 +126,7 @@ def canonical_form(entry: AuditEntry) -> bytes:
         "outcome": entry.outcome,
         "ip": "" if beside else entry.ip,
         "user_agent": "" if beside else entry.user_agent,
-        "request_id": chained_request_id(entry.request_id) if beside else entry.request_id,
+        "request_id": neutral_request_id(entry.request_id) if beside else entry.request_id,
         "details": chained_details(entry),
     }
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

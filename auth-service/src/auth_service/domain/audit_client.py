@@ -14,24 +14,16 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
+
+from chassis.identity.audit_client import AuditClient
 
 COMMITMENT = "client_sha256"
 """The detail with the commitment."""
 
 SALT_BYTES = 32
 _PURPOSE = b"vestibule audit client 1\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditClient:
-    """The client of an entry; with the request's id only if the client chose it."""
-
-    ip: str
-    user_agent: str
-    request_id: str
 
 
 class AuditClients(Protocol):
@@ -56,14 +48,6 @@ def commitment(salt: bytes, ip: str, user_agent: str, request_id: str) -> str:
     fields = {"ip": ip, "request_id": request_id, "user_agent": user_agent}
     form = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     return hashlib.sha256(_PURPOSE + salt + form).hexdigest()
-
-
-def chained_request_id(request_id: str) -> str:
-    """Returns the request id if it is a UUID, else an empty text: other ids may be personal data."""
-    try:
-        return request_id if str(UUID(request_id)) == request_id else ""
-    except ValueError:
-        return ""
 
 
 def parted(details: Mapping[str, str]) -> tuple[dict[str, str], str]:

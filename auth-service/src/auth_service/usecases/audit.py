@@ -8,9 +8,10 @@ from dataclasses import astuple, dataclass, replace
 from chassis.component import Component
 from chassis.errors import Invalid, Unavailable
 from chassis.filter_mark import filter_mark
+from chassis.identity.audit_client import neutral_request_id
 
 from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry
-from auth_service.domain.audit_client import AuditClients, chained_request_id
+from auth_service.domain.audit_client import AuditClients
 from auth_service.domain.unit_of_work import UnitsOfWork
 
 
@@ -47,7 +48,7 @@ class RecordAudit(Component):
                 raise
             return entry
         if client is None:
-            return replace(entry, ip="", user_agent="", request_id=chained_request_id(entry.request_id))
+            return replace(entry, ip="", user_agent="", request_id=neutral_request_id(entry.request_id))
         request_id = client.request_id or entry.request_id
         return replace(entry, ip=client.ip, user_agent=client.user_agent, request_id=request_id)
 

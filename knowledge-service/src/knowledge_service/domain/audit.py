@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from chassis.identity.audit_client import AuditClient, client_of, neutral_request_id
 from chassis.identity.caller import Caller
 
 
@@ -27,21 +28,6 @@ class Outcome(StrEnum):
 
     SUCCESS = "success"
     FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditClient:
-    """The client behind an entry: stored apart from it, and erased with the user.
-
-    Attributes:
-        ip: The client's address.
-        user_agent: The client's User-Agent.
-        request_id: The request's id if the client chose it; empty if the gateway made it.
-    """
-
-    ip: str
-    user_agent: str
-    request_id: str
 
 
 class AuditClientRepository(Protocol):
@@ -97,22 +83,12 @@ def entry(
         outcome: How it ended.
     """
     named = {"documents": " ".join(map(str, documents))} if documents else {}
-    request_id = _neutral(caller.request_id)
-    chosen = "" if request_id else caller.request_id
-    client = AuditClient(ip=caller.client_address, user_agent=caller.user_agent, request_id=chosen)
     return AuditEntry(
         action=action,
         actor_id=caller.user_id,
         subject_id=next(iter(owners)) if len(owners) == 1 else None,
         outcome=outcome,
-        request_id=request_id,
+        request_id=neutral_request_id(caller.request_id),
         details={**named, **(details or {})},
-        client=client if caller.client_address or caller.user_agent or chosen else None,
+        client=client_of(caller),
     )
-
-
-def _neutral(request_id: str) -> str:
-    try:
-        return request_id if str(UUID(request_id)) == request_id else ""
-    except ValueError:
-        return ""

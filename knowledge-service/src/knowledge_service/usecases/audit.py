@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.errors import NotFound
+from chassis.identity.audit_client import AuditClient
 from chassis.identity.caller import ANONYMOUS
 
-from knowledge_service.domain.audit import Action, AuditClient, Outcome, entry
+from knowledge_service.domain.audit import Action, Outcome, entry
 from knowledge_service.domain.unit_of_work import UnitsOfWork
 
 

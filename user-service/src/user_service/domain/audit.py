@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from chassis.identity.audit_client import AuditClient, client_of, neutral_request_id
 from chassis.identity.caller import Caller
 
 from user_service.domain.user import User
@@ -52,21 +53,6 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditClient:
-    """The client behind an entry: stored apart from it, and erased with the user.
-
-    Attributes:
-        ip: The client's address.
-        user_agent: The client's User-Agent.
-        request_id: The request's id if the client chose it; empty if the gateway made it.
-    """
-
-    ip: str
-    user_agent: str
-    request_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """One entry of the audit trail.
 
@@ -87,21 +73,12 @@ class AuditEntry:
     @property
     def request_id(self) -> str:
         """The request's id if it is a UUID, which identifies no user; empty if it is other text."""
-        chosen = self.actor.request_id
-        try:
-            return chosen if str(UUID(chosen)) == chosen else ""
-        except ValueError:
-            return ""
+        return neutral_request_id(self.actor.request_id)
 
     @property
     def client(self) -> AuditClient | None:
         """The client, or None when nothing is known of it that would have to be erased."""
-        own_request_id = "" if self.request_id else self.actor.request_id
-        if not (self.actor.client_address or self.actor.user_agent or own_request_id):
-            return None
-        return AuditClient(
-            ip=self.actor.client_address, user_agent=self.actor.user_agent, request_id=own_request_id
-        )
+        return client_of(self.actor)
 
 
 class AuditClientRepository(Protocol):

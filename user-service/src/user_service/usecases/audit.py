@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.errors import NotFound, ServiceError
+from chassis.identity.audit_client import AuditClient
 from chassis.identity.caller import ANONYMOUS, Caller
 
-from user_service.domain.audit import Action, AuditClient, Outcome, entry
+from user_service.domain.audit import Action, Outcome, entry
 from user_service.domain.unit_of_work import UnitsOfWork
 
 

@@ -10,11 +10,12 @@ from uuid import UUID
 import asyncpg
 from chassis.component import Component
 from chassis.errors import Forbidden
+from chassis.identity.audit_client import neutral_request_id
 from chassis.postgres.connection import Connection
 from prometheus_client import Counter
 
 from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry, canonical_form, chained_details
-from auth_service.domain.audit_client import chained_request_id, parted
+from auth_service.domain.audit_client import parted
 from auth_service.domain.audit_head import SignedHead
 
 PER_MINUTE_MAX = 30
@@ -208,7 +209,7 @@ def arguments(entry: AuditEntry) -> tuple[object, ...]:
         entry.request_id,
         chained_details(entry),
         canonical_form(entry),
-        chained_request_id(entry.request_id) if entry.commitment else entry.request_id,
+        neutral_request_id(entry.request_id) if entry.commitment else entry.request_id,
         entry.salt or None,
     )
 

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.identity.audit_client import AuditClient
 from chassis.postgres.connection import Connection
-
-from user_service.domain.audit import AuditClient
 
 
 @dataclass(frozen=True, slots=True)
