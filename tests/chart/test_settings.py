@@ -7,29 +7,30 @@ from pathlib import Path
 
 import pytest
 from auth_service import settings as auth
-from chassis.environment import EnvironmentSettings, environment_name
 from chassis.settings import (
     MigrationSettings,
     ProvisionSettings,
     ServiceSettings,
+    environment_name,
     prefixed,
 )
 from devstack.topology import BY_NAME, SERVICES
+from pydantic_settings import BaseSettings
 
 from tests.chart.conftest import CHART, Render
 from tests.chart.manifests import Manifest, containers, environment, name, of_kind, pods
 
-SERVING: dict[str, type[EnvironmentSettings]] = {
+SERVING: dict[str, type[BaseSettings]] = {
     service.name: import_module(f"{service.module}.__main__").service.settings for service in SERVICES
 }
 PREFIXES = {service.name: f"{service.prefix}_" for service in SERVICES if service.schema is not None}
-MIGRATING: dict[str, type[EnvironmentSettings]] = {
+MIGRATING: dict[str, type[BaseSettings]] = {
     service: prefixed(MigrationSettings, prefix) for service, prefix in PREFIXES.items()
 }
-PROVISIONING: dict[str, type[EnvironmentSettings]] = {
+PROVISIONING: dict[str, type[BaseSettings]] = {
     service: prefixed(ProvisionSettings, prefix) for service, prefix in PREFIXES.items()
 }
-AUDITING: dict[str, type[EnvironmentSettings]] = {"export": auth.AuditSettings, "prune": auth.PruneSettings}
+AUDITING: dict[str, type[BaseSettings]] = {"export": auth.AuditSettings, "prune": auth.PruneSettings}
 DRIVERS = {"PGPASSWORD"}
 """Read by the Postgres driver itself, so that no URL holds a password."""
 
@@ -55,18 +56,18 @@ UPGRADING = {"SERVICE_KEY"}
 """Set only while pods of the last release are there."""
 
 
-def known(settings: type[EnvironmentSettings]) -> set[str]:
+def known(settings: type[BaseSettings]) -> set[str]:
     """Returns the variables that a settings class reads."""
     return {environment_name(settings, field) for field in settings.model_fields}
 
 
-def required(settings: type[EnvironmentSettings]) -> set[str]:
+def required(settings: type[BaseSettings]) -> set[str]:
     """Returns the variables without which it refuses to start."""
     fields = settings.model_fields.items()
     return {environment_name(settings, field) for field, info in fields if info.is_required()}
 
 
-def settings_of(title: str, metadata: Manifest, spec: Manifest) -> type[EnvironmentSettings] | None:
+def settings_of(title: str, metadata: Manifest, spec: Manifest) -> type[BaseSettings] | None:
     """Returns the settings that a pod's command reads; None for the test's."""
     if metadata["labels"]["app.kubernetes.io/component"] == "test":
         return None
@@ -79,7 +80,7 @@ def settings_of(title: str, metadata: Manifest, spec: Manifest) -> type[Environm
     return next(kind[service] for service in kind if service in title)
 
 
-def unset(settings: type[EnvironmentSettings]) -> set[str]:
+def unset(settings: type[BaseSettings]) -> set[str]:
     """Returns the variables that switch something on: without them there is nothing in their place."""
     fields = settings.model_fields.items()
     return {environment_name(settings, field) for field, info in fields if info.default in (None, (), "")}

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import pytest
 from chassis.settings import GrpcServiceSettings
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import SettingsConfigDict
 
 from chassis import settings
 
@@ -21,7 +22,7 @@ GOOD = {
 class StockSettings(GrpcServiceSettings):
     """Settings of a made-up service."""
 
-    env_prefix = "STOCK_"
+    model_config = SettingsConfigDict(env_prefix="STOCK_")
 
     postgres_url: SecretStr = Field(description="where the schema `stock` is")
     shelves: dict[str, int] = Field(default_factory=dict)

@@ -166,7 +166,7 @@ class Service(Generic[Settings]):
 
     @property
     def _prefix(self) -> str:
-        return self.settings.env_prefix
+        return self.settings.model_config.get("env_prefix", "")
 
     def _serve(self) -> NoReturn:
         # What serving imports, a command does without.

@@ -9,11 +9,11 @@ from typing import Annotated, Literal, Self, TypeVar, Union, cast, get_args, get
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from chassis.environment import EnvironmentSettings, NotJsonError, environment_name
 from chassis.secrets import weakness, weakness_of_url
 
-Settings = TypeVar("Settings", bound=EnvironmentSettings)
+Settings = TypeVar("Settings", bound=BaseSettings)
 
 _KEY = re.compile(r"[!-~]+")
 
@@ -28,16 +28,21 @@ BackendKey = Annotated[SecretStr, AfterValidator(_fits_in_a_header)]
 """The key of a server that is called. Libraries quote a header that they refuse, and so would the log."""
 
 
-class ServiceSettings(EnvironmentSettings):
+class ServiceSettings(BaseSettings):
     """What every program reads; subclasses add their own under `env_prefix`.
 
         class AuthSettings(GrpcServiceSettings):
-            env_prefix = "AUTH_"
+            model_config = SettingsConfigDict(env_prefix="AUTH_")
             postgres_url: SecretStr = Field(description="where the schema `auth` is")
 
     A field's description becomes the hint when the variable is missing or wrong. Secrets
-    are `SecretStr`, so that nothing prints them.
+    are `SecretStr`, so that nothing prints them. An empty variable counts as not set.
     """
+
+    # Only what is instantiated is built: a process reads one of these classes and imports several.
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True, defer_build=True
+    )
 
     profile: Literal["standard", "strict"] = Field(
         default="standard",
@@ -149,16 +154,20 @@ class ServiceSettings(EnvironmentSettings):
         return self
 
 
-class EventsSettings(EnvironmentSettings):
+class EventsSettings(BaseSettings):
     """The settings of `python -m <service> events`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True)
 
     redis_url: SecretStr = Field(
         validation_alias="REDIS_URL", description="where Redis or Valkey is, such as redis://127.0.0.1:6379/0"
     )
 
 
-class MigrationSettings(EnvironmentSettings):
+class MigrationSettings(BaseSettings):
     """The settings of `python -m <package> migrate`, under the service's prefix."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True)
 
     migration_postgres_url: SecretStr = Field(
         description="where the service's schema is, with the role that owns it:"
@@ -166,8 +175,10 @@ class MigrationSettings(EnvironmentSettings):
     )
 
 
-class ProvisionSettings(EnvironmentSettings):
+class ProvisionSettings(BaseSettings):
     """The settings of `python -m <package> provision`, under the service's prefix."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True)
 
     admin_postgres_url: SecretStr = Field(
         description="the database, with a role that may create roles and schemas"
@@ -210,8 +221,8 @@ def load(settings: type[Settings], *, exit_status: int = 1) -> Settings:
         lines = [
             _explain(settings, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()
         ]
-    except NotJsonError as error:
-        lines = [f"{error.variable} is wrong: it is not JSON. Correct it and start again."]
+    except SettingsError as error:
+        lines = [_explain_unparsable(settings, error)]
     for line in lines:
         print(line, file=sys.stderr)  # noqa: T201 - there is no log before there are settings
     sys.exit(exit_status)
@@ -219,18 +230,26 @@ def load(settings: type[Settings], *, exit_status: int = 1) -> Settings:
 
 def prefixed(settings: type[Settings], env_prefix: str) -> type[Settings]:
     """Returns the class with the prefix of a service's variables, such as `USERS_`."""
-    namespace = {"__module__": settings.__module__, "env_prefix": env_prefix}
+    namespace = {"__module__": settings.__module__, "model_config": SettingsConfigDict(env_prefix=env_prefix)}
     return cast("type[Settings]", type(settings.__name__, (settings,), namespace))
 
 
-def secret_names(settings: type[EnvironmentSettings]) -> frozenset[str]:
+def environment_name(settings: type[BaseSettings], field: str) -> str:
+    """Returns the name of the variable that sets a field."""
+    info = settings.model_fields.get(field)
+    if info is not None and isinstance(info.validation_alias, str):
+        return info.validation_alias
+    if any(known.validation_alias == field for known in settings.model_fields.values()):
+        return field
+    return f"{settings.model_config.get('env_prefix', '')}{field}".upper()
+
+
+def secret_names(settings: type[BaseSettings]) -> frozenset[str]:
     """Returns the names of the fields that hold secrets, for the log's redaction."""
     return frozenset(name for name, info in settings.model_fields.items() if _is_secret(info))
 
 
-def _explain(
-    settings: type[EnvironmentSettings], location: tuple[int | str, ...], kind: str, message: str
-) -> str:
+def _explain(settings: type[BaseSettings], location: tuple[int | str, ...], kind: str, message: str) -> str:
     if not location:
         return f"settings: {message.removeprefix('Value error, ')}"
     field = str(location[0])
@@ -243,7 +262,16 @@ def _explain(
     return f"{name} is wrong: {text[:1].lower()}{text[1:]}.{hint} Correct it and start again."
 
 
-def _field(settings: type[EnvironmentSettings], name: str) -> FieldInfo | None:
+def _explain_unparsable(settings: type[BaseSettings], error: SettingsError) -> str:
+    for field in settings.model_fields:
+        if f'"{field}"' in str(error):
+            return (
+                f"{environment_name(settings, field)} is wrong: it is not JSON. Correct it and start again."
+            )
+    return "settings: a variable could not be parsed."
+
+
+def _field(settings: type[BaseSettings], name: str) -> FieldInfo | None:
     for field, info in settings.model_fields.items():
         if name in (field, info.validation_alias):
             return info

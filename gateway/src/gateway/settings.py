@@ -1,11 +1,12 @@
 """The gateway's settings, and the one place that reads its environment."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from chassis.addresses import Network
 from chassis.settings import ServiceSettings
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 ForwardedHeader = Literal["any", "x-forwarded-for", "forwarded"]
 
@@ -21,14 +22,14 @@ class Upstream(BaseModel):
 class GatewaySettings(ServiceSettings):
     """The gateway's settings."""
 
-    env_prefix = "GATEWAY_"
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
     host: str = Field(default="127.0.0.1", description="address of the API")
     port: int = Field(default=8000, ge=0, le=65535, description="port of the API")
     upstreams: dict[str, Upstream] = Field(
         description='which service is where: {"vestibule.auth.v1": {"address": "127.0.0.1:50051"}, …}'
     )
-    descriptors: tuple[Path, ...] = Field(
+    descriptors: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="files with further descriptor sets, separated by colons"
     )
     token_issuer: str = Field(validation_alias="TOKEN_ISSUER", description="the `iss` of good tokens")
@@ -41,10 +42,10 @@ class GatewaySettings(ServiceSettings):
         " 0 for no such limit",
     )
     tls: Literal["on", "off"] = Field(default="off", description="`on` when clients reach it over TLS")
-    cors_origins: tuple[str, ...] = Field(
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="origins that browsers may call from, separated by commas"
     )
-    trusted_proxies: tuple[Network, ...] = Field(
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(),
         description="networks whose report of the client's address is believed, as CIDRs separated by commas",
     )

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
 
 
 class HealthSettings(GrpcServiceSettings):
     """The settings of the serving process, with the prefix `HEALTH_` unless named otherwise."""
 
-    env_prefix = "HEALTH_"
+    model_config = SettingsConfigDict(env_prefix="HEALTH_")
 
     topology: Path | None = Field(
         default=None, description="path of the topology file that says where the services are"

@@ -1,7 +1,7 @@
 """What knowledge-service reads from the environment."""
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from chassis.auth_client.settings import AuthenticatingSettings
 from chassis.master_keys import (
@@ -13,6 +13,7 @@ from chassis.master_keys import (
 )
 from chassis.settings import BackendKey
 from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from knowledge_service.domain.passage_index import DIMENSIONS
 
@@ -20,7 +21,7 @@ from knowledge_service.domain.passage_index import DIMENSIONS
 class KnowledgeSettings(AuthenticatingSettings):
     """The settings of the serving process."""
 
-    env_prefix = "KNOWLEDGE_"
+    model_config = SettingsConfigDict(env_prefix="KNOWLEDGE_")
 
     postgres_url: SecretStr = Field(
         description="where the schema `knowledge` is, with the runtime role:"
@@ -76,7 +77,7 @@ class KnowledgeSettings(AuthenticatingSettings):
     source_http: Literal["on", "off"] = Field(
         default="off", description="whether sources may have `http` URLs, for tests and closed networks"
     )
-    source_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
+    source_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         default=(),
         description="private networks that sources may lead into, such as 10.1.2.0/24, separated by commas",
     )

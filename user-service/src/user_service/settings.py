@@ -1,7 +1,7 @@
 """What user-service reads from the environment."""
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Literal
+from typing import Annotated, Literal
 
 from chassis.auth_client.settings import AuthenticatingSettings
 from chassis.master_keys import (
@@ -12,6 +12,7 @@ from chassis.master_keys import (
     was_drawn_at_random,
 )
 from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 Network = IPv4Network | IPv6Network
 
@@ -19,7 +20,7 @@ Network = IPv4Network | IPv6Network
 class UsersSettings(AuthenticatingSettings):
     """The settings of the serving process."""
 
-    env_prefix = "USERS_"
+    model_config = SettingsConfigDict(env_prefix="USERS_")
 
     postgres_url: SecretStr = Field(
         description="where the schema `users` is, with the runtime role: postgresql://user_service:…@host/database"
@@ -34,7 +35,7 @@ class UsersSettings(AuthenticatingSettings):
     webhook_http: Literal["on", "off"] = Field(
         default="off", description="whether webhooks may have `http` URLs, for tests and closed networks"
     )
-    webhook_networks: tuple[Network, ...] = Field(
+    webhook_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(),
         description="private networks that webhooks may lead into, such as 10.1.2.0/24, separated by commas",
     )

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from chassis.auth_client.settings import AuthenticatingSettings
 from chassis.settings import BackendKey
 from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
 
 _SCHEMES = {
     "openai": ("http", "https"),
@@ -18,7 +19,7 @@ _OPEN_SCHEMES = frozenset({"http", "ws", "tcp"})
 class VoiceSettings(AuthenticatingSettings):
     """The settings of the serving process."""
 
-    env_prefix = "VOICE_"
+    model_config = SettingsConfigDict(env_prefix="VOICE_")
 
     knowledge_address: str | None = Field(
         default=None,

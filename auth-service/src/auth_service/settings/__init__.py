@@ -3,7 +3,7 @@
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from chassis.master_keys import (
@@ -15,6 +15,7 @@ from chassis.master_keys import (
 )
 from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from auth_service.domain.notices import SignInNotices
 from auth_service.domain.session import STANDARD, STRICT, SessionLimits
@@ -46,7 +47,7 @@ _SMTP_SCHEMES = ("smtp", "smtps", "smtp+starttls")
 class AuthSettings(GrpcServiceSettings):
     """The settings of the serving process."""
 
-    env_prefix = "AUTH_"
+    model_config = SettingsConfigDict(env_prefix="AUTH_")
 
     postgres_url: SecretStr = POSTGRES_URL
     postgres_pool_size: int = Field(default=10, ge=2, le=100, description="most connections to Postgres")
@@ -139,7 +140,7 @@ class AuthSettings(GrpcServiceSettings):
         description="service of breached passwords that is asked by the first 5 hex digits of a SHA-1:"
         " https://api.pwnedpasswords.com/range/",
     )
-    passkey_origins: tuple[str, ...] = Field(
+    passkey_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="origins that passkeys may be used from, such as https://app.example, separated by"
         " commas; the public URL's when not set",

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from chassis.environment import EnvironmentSettings
 from chassis.master_keys import MASTER_KEYS_ACCEPTED, MasterKeysText, MasterKeyText, master_keys
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from auth_service.settings.fields import (
     AUDIT_RETENTION_YEARS,
@@ -17,10 +17,12 @@ from auth_service.settings.fields import (
 )
 
 
-class KeySettings(EnvironmentSettings):
+class KeySettings(BaseSettings):
     """The settings of `python -m auth_service keys`."""
 
-    env_prefix = "AUTH_"
+    model_config = SettingsConfigDict(
+        env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True
+    )
 
     postgres_url: SecretStr = POSTGRES_URL
     master_key: MasterKeyText = Field(description="32 secret bytes in base64, which seal the signing keys")
@@ -33,10 +35,12 @@ class KeySettings(EnvironmentSettings):
         return master_keys(self.master_key, self.master_keys_accepted)
 
 
-class _ChainSettings(EnvironmentSettings):
+class _ChainSettings(BaseSettings):
     """What every command that reads the whole audit chain needs."""
 
-    env_prefix = "AUTH_"
+    model_config = SettingsConfigDict(
+        env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True
+    )
 
     profile: Literal["standard", "strict"] = Field(default="standard", validation_alias="PROFILE")
     master_key: MasterKeyText | None = Field(
