@@ -61,7 +61,7 @@ def _silent(url: str) -> Iterator[None]:
         yield
 
 
-def _until(condition: Callable[[], bool], seconds: float = 40) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 80) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

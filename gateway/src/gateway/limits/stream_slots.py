@@ -10,11 +10,13 @@ from gateway.limits.rate_limiter import RedisRateLimiter
 LEASE_SECONDS = 60
 RENEW_SECONDS = 20.0
 
-# One member per open stream, whose score is the end of its lease. Atomic.
+# One member per open stream, whose score is the end of its lease. Atomic. The stream itself is not counted:
+# its gateway may have renewed all its streams, this one among them, before this arrives, or may ask again.
 _TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZREM', KEYS[1], ARGV[2])
 if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end
 redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
