@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import NoReturn, TypeVar
 
 from chassis import lifecycle, logs, metrics
+from chassis.clock_check import CHECK, check_clock
 from chassis.http.operations import open_operations
 from chassis.lifecycle import Lifecycle
 from chassis.settings import GrpcServiceSettings, ServiceSettings, secret_names
@@ -39,7 +40,10 @@ def serve(
     )
 
     async def begin(running: Lifecycle) -> None:
+        running.readiness.expect(CHECK)
         await _open_operations(running, settings, name, release or version(f"vestibule-{name}"))
+        redis_url = settings.redis_url.get_secret_value()
+        running.begin("clock", check_clock(running.readiness, redis_url, client_name=name))
         await start(running, settings)
 
     lifecycle.run(

@@ -1,0 +1,69 @@
+"""A service whose clock differs from Redis' does not become ready."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+from chassis.clock_check import CHECK, LIMIT_SECONDS, check_clock
+from chassis.identity import service_tokens
+from chassis.readiness import Readiness, State
+from devstack.ports import free_port
+from devstack.valkey import Valkey
+from structlog.testing import capture_logs
+
+from tests.chassis.waiting import until
+
+
+@pytest.fixture(name="readiness")
+def _readiness() -> Readiness:
+    """As a service begins."""
+    readiness = Readiness()
+    readiness.expect(CHECK)
+    return readiness
+
+
+def clock(ahead: list[float]) -> Callable[[], float]:
+    """A clock that is ahead by what the list ends with."""
+    return lambda: time.time() + ahead[-1]
+
+
+def test_any_two_services_that_become_ready_accept_one_another() -> None:
+    """One may be ahead of Redis and the other behind."""
+    assert 2 * LIMIT_SECONDS <= service_tokens._LEEWAY_SECONDS
+
+
+@pytest.mark.parametrize("seconds", [0.0, 13.0, -13.0])
+async def test_a_right_clock_is_ready(readiness: Readiness, valkey: Valkey, seconds: float) -> None:
+    """What the limit allows; the check ends."""
+    await check_clock(readiness, valkey.url, client_name="test", now=clock([seconds]))
+
+    assert readiness.ready
+
+
+@pytest.mark.parametrize("seconds", [60.0, -60.0])
+async def test_a_wrong_clock_is_not_ready_until_it_is_set(
+    readiness: Readiness, valkey: Valkey, seconds: float
+) -> None:
+    """`/ready` names the check, and the log says once by how much the clock is wrong."""
+    ahead = [seconds]
+    with capture_logs() as said:
+        check = asyncio.create_task(check_clock(readiness, valkey.url, client_name="test", now=clock(ahead)))
+        await until(lambda: readiness.checks()[CHECK] is State.FAILING)
+        ahead.append(0.0)
+        await check
+
+    assert readiness.ready
+    (line,) = said
+    assert "set the clocks" in line["event"]
+    assert line["ahead_seconds"] == pytest.approx(seconds, abs=1)
+
+
+async def test_without_redis_a_start_goes_on(readiness: Readiness) -> None:
+    """Redis is not needed for a start; the clocks are compared once it answers."""
+    url = f"redis://127.0.0.1:{free_port()}"
+    check = asyncio.create_task(check_clock(readiness, url, client_name="test"))
+    await until(lambda: readiness.ready)
+
+    assert not check.done()
+    check.cancel()
