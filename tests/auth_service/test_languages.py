@@ -21,6 +21,7 @@ from chassis.clock import SystemClock
 from chassis.grpc.value_checks import HIDDEN, NUL, REQUIRED
 from chassis.http import destinations
 from chassis.ids import uuid7
+from user_service.domain import undelivered
 from user_service.domain.errors import TooManyWebhooks
 
 _PLACEHOLDER = re.compile(r"\{\w+\}")
@@ -77,6 +78,17 @@ def test_what_the_api_says_of_fields_is_translated() -> None:
     known = catalogs()["de"].below("script.rules.")
 
     assert {re.sub(r"\d+", "{n}", each) for each in said} <= known.keys()
+
+
+def test_why_webhook_messages_did_not_arrive_is_translated() -> None:
+    """Admins read it beside each delivery."""
+    sentences = [
+        value for name, value in vars(undelivered).items() if name.isupper() and "{fault}" not in value
+    ]
+    refused = [destinations.NO_URL, destinations.NOT_HTTPS, destinations.MALFORMED, destinations.INSIDE]
+    sentences += [undelivered.URL_REFUSED.format(fault=fault) for fault in refused]
+
+    assert set(sentences) == catalogs()["de"].below("script.undelivered.").keys()
 
 
 @pytest.mark.parametrize(

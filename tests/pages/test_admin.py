@@ -180,7 +180,7 @@ def test_what_a_webhook_did_not_deliver_is_sent_again(office: Window, client: Cl
         expect(row.locator(".badge")).to_have_text("off: its receiver said that it is gone")
         row.get_by_role("button").click()
         delivery = page.locator("#webhook-dialog .row", has_text="user.registered").first
-        expect(delivery).to_contain_text("410")
+        expect(delivery).to_contain_text("The receiver answered with status 410.")
         receiver.behaves = status(204)
         page.click("#webhook-on")
         expect(page.locator("#webhook-off")).to_be_visible()

@@ -118,18 +118,20 @@ def test_nothing_is_imported_when_a_row_is_refused(client: Client, system: Syste
         "{not json",
         _row(new_email(), password_hash="pbkdf2_sha256$1000$a\0b$" + "A" * 43),
         _row(new_email()) | {"\x1b[2Jhunter2": "x"},
+        json.dumps(_row(new_email(), role="user"))[:-1] + ', "role": "admin", "email": "b@example.com"}',
     )
 
     refused = _import(system, path)
 
     assert refused.returncode == 1
     lines = dict(line.split(": ", 1) for line in refused.stdout.splitlines())
-    assert lines.keys() == {f"line {number}" for number in range(3, 11)}
+    assert lines.keys() == {f"line {number}" for number in range(3, 12)}
     assert lines["line 3"] == "email: line 2 has the same address"
     assert lines["line 4"] == "email: another account has this address"
     assert lines["line 5"].startswith("password_hash: is of no known form")
     assert lines["line 9"].startswith("password_hash: is of no known form")
     assert lines["line 10"].startswith("has fields besides email, full_name, created_at")
+    assert lines["line 11"] == "email: is there more than once; role: is there more than once"
     assert lines["line 6"] == "password_hash: costs too much: bcrypt's cost is 31, at most 14"
     assert _accounts(system, good, twice) == []
     assert "5f4dcc3b" not in refused.stdout + refused.stderr

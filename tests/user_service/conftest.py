@@ -11,6 +11,7 @@ from chassis.clock import SystemClock
 from chassis.grpc.call import Call, enter
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import build_server
+from chassis.http.destinations import Destinations
 from chassis.identity.caller import ANONYMOUS, Caller
 from chassis.identity.claims import Claims
 from chassis.identity.keys import KeyCache
@@ -22,18 +23,25 @@ from devstack.topology import USERS
 from user_service import wiring
 from user_service.adapters.accounts import GrpcAccounts
 from user_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from user_service.adapters.webhook_poster import HttpWebhookPoster
+from user_service.adapters.webhook_secrets import SealedWebhookSecrets
 from user_service.domain.accounts import Accounts
 from user_service.domain.user import User
 from user_service.transport.directory_servicer import DirectoryServicer
 from user_service.transport.user_servicer import UserServicer
+from user_service.transport.webhook_servicer import WebhookServicer
 from vestibule.auth.v1 import account_service_pb2
 from vestibule.events.v1.events_pb2 import AuditRecorded, Event
-from vestibule.users.v1 import directory_service_pb2, user_service_pb2
+from vestibule.users.v1 import directory_service_pb2, user_service_pb2, webhook_service_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import (
     DirectoryServiceStub,
     add_DirectoryServiceServicer_to_server,
 )
 from vestibule.users.v1.user_service_pb2_grpc import UserServiceStub, add_UserServiceServicer_to_server
+from vestibule.users.v1.webhook_service_pb2_grpc import (
+    WebhookServiceStub,
+    add_WebhookServiceServicer_to_server,
+)
 
 from tests.databases import deleting, emptied
 from tests.fakes.service_keys import service_tokens
@@ -127,6 +135,11 @@ class Service(Stored):
         return UserServiceStub(self.channel)
 
     @property
+    def webhooks(self) -> WebhookServiceStub:
+        """WebhookService, called by the gateway."""
+        return WebhookServiceStub(self.channel)
+
+    @property
     def directory(self) -> DirectoryServiceStub:
         """DirectoryService, called by auth-service."""
         return DirectoryServiceStub(self.internal)
@@ -175,6 +188,8 @@ async def _service(users_pool: Pool, auth: AuthStandIn) -> AsyncIterator[Service
     server = build_server(service_tokens=service_tokens(wiring.SERVICE), authenticator=authenticator)
     server.add(add_UserServiceServicer_to_server, UserServicer(units, accounts, clock))
     server.add(add_DirectoryServiceServicer_to_server, DirectoryServicer(units, accounts, clock))
+    secrets, poster = SealedWebhookSecrets([b"k" * 32]), HttpWebhookPoster(Destinations())
+    server.add(add_WebhookServiceServicer_to_server, WebhookServicer(units, secrets, poster, clock))
     port = await server.start("127.0.0.1:0")
     server.set_serving(True)
     channels = {
@@ -183,6 +198,7 @@ async def _service(users_pool: Pool, auth: AuthStandIn) -> AsyncIterator[Service
             service_tokens=service_tokens(name),
             services=(
                 user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
+                webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
                 directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"],
             ),
         )

@@ -1,15 +1,21 @@
 """Webhook messages on a real Postgres, delivered to a real HTTP endpoint."""
 
 import asyncio
+import threading
 from datetime import timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from uuid import UUID
 
 import pytest
 from chassis.errors import NotFound
+from chassis.http.destinations import Destinations
 from chassis.identity.role import Role
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
+from user_service.adapters.webhook_poster import HttpWebhookPoster
+from user_service.domain import undelivered
 from user_service.domain.accounts import Registration
 from user_service.domain.announcements import announce
 from user_service.domain.user import Changes
@@ -23,7 +29,8 @@ from user_service.usecases.webhooks import (
 )
 
 from tests.user_service.builders import a_user
-from tests.user_service.usecases.hooks import POSTER, SECRETS, Hooks
+from tests.user_service.usecases.hooks import LOOPBACK, POSTER, SECRETS, Hooks
+from tests.waiting import wait_for
 from tests.webhook_receiver import Receiver, endless, hang, status
 
 
@@ -163,18 +170,64 @@ async def test_an_endpoint_that_is_gone_is_turned_off(hooks: Hooks, receiver: Re
 
 async def test_one_that_hangs_leaves_room_for_the_others(hooks: Hooks) -> None:
     """Two attempts at a time are all that one endpoint gets."""
+    poster = HttpWebhookPoster(Destinations(allows_http=True, networks=LOOPBACK))
+    send = SendWebhooks(hooks.ports.units, SECRETS, poster, hooks.ports.clock)
+    released = threading.Event()
+
+    def wait(handler: BaseHTTPRequestHandler) -> None:
+        released.wait()
+        status(204)(handler)
+
     with Receiver() as slow, Receiver() as quick:
-        slow.behaves = hang(0.8)
+        slow.behaves = wait
         await hooks.add(slow.url)
         await hooks.add(quick.url)
         for number in range(6):
             await hooks.rename(hooks.admin, f"Name {number}")
-        sending = asyncio.create_task(hooks.send())
-        await asyncio.sleep(0.6)
+        sending = asyncio.create_task(send())
+        await asyncio.to_thread(wait_for, partial(_has_received, quick, 6))
 
-        assert len(quick.messages) == 6
         assert len(slow.messages) == 2
+        released.set()
         await sending
+        assert len(slow.messages) == 6
+
+
+class FaultyPoster(HttpWebhookPoster):
+    """Has a bug that the paths `/bug` and `/odd` meet."""
+
+    async def __call__(self, url: str, headers: dict[str, str], body: bytes) -> int:
+        """Posts what is for other paths."""
+        if url.endswith("/bug"):
+            raise ZeroDivisionError
+        return 2**40 if url.endswith("/odd") else await super().__call__(url, headers, body)
+
+
+async def test_a_bug_that_one_message_meets_does_not_disturb_the_others(
+    hooks: Hooks, receiver: Receiver
+) -> None:
+    """The message fails like others, or is sent again when its lease ends; the task goes on."""
+    poster = FaultyPoster(Destinations(allows_http=True, networks=LOOPBACK))
+    unposted, _ = await hooks.add(receiver.url.replace("/hook", "/bug"))
+    unrecorded, _ = await hooks.add(receiver.url.replace("/hook", "/odd"))
+    sound, _ = await hooks.add(receiver.url)
+    running = asyncio.create_task(SendWebhooks(hooks.ports.units, SECRETS, poster, hooks.ports.clock).run())
+    unreadable = "UPDATE users.webhook_deliveries SET event = 'user.unheard_of' WHERE webhook_id = $1"
+    for number in range(3):
+        await hooks.rename(hooks.admin, f"Name {number}")
+        await asyncio.to_thread(wait_for, partial(_has_received, receiver, number + 1))
+        await hooks.ports.pool.execute(unreadable, unrecorded.id)
+
+    assert not running.done()
+    running.cancel()
+    assert {each.state for each in await hooks.deliveries(sound)} == {DeliveryState.DELIVERED}
+    assert {(each.state, each.attempts, each.last_error) for each in await hooks.deliveries(unposted)} == {
+        (DeliveryState.PENDING, 1, undelivered.FAULT)
+    }
+
+
+def _has_received(receiver: Receiver, count: int) -> bool:
+    return len(receiver.messages) == count
 
 
 async def test_instances_share_the_work(hooks: Hooks, receiver: Receiver) -> None:

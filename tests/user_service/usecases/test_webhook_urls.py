@@ -9,7 +9,8 @@ import pytest
 from chassis.errors import Invalid
 from chassis.http.destinations import Destinations
 from user_service.adapters.webhook_poster import HttpWebhookPoster
-from user_service.domain.webhook import Undelivered, UrlRefused
+from user_service.domain.undelivered import Undelivered
+from user_service.domain.webhook import UrlRefused
 
 from tests.user_service.usecases.hooks import EVERYTHING, POSTER, Hooks
 from tests.webhook_receiver import Receiver

@@ -5,7 +5,9 @@ import binascii
 import codecs
 import hashlib
 import io
+import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -123,6 +125,8 @@ def _row(number: int, line: bytes) -> ImportRow | RefusedRow:
     except ValidationError as error:
         faults = [_explained(each["type"], each["loc"], each["msg"]) for each in error.errors()]
         return RefusedRow(number, "; ".join(dict.fromkeys(faults)))
+    if twice := _fields_given_twice(text):
+        return RefusedRow(number, "; ".join(f"{name}: is there more than once" for name in twice))
     row = ImportRow(
         line=number,
         email=fields.email,
@@ -136,6 +140,12 @@ def _row(number: int, line: bytes) -> ImportRow | RefusedRow:
     )
     faults = _faults(row)
     return RefusedRow(number, "; ".join(faults)) if faults else row
+
+
+def _fields_given_twice(text: str) -> list[str]:
+    """Returns the names that an object of known fields has more than once: which value counts is unclear."""
+    counts = Counter(name for name, _ in json.loads(text, object_pairs_hook=list))
+    return [name for name, count in counts.items() if count > 1]
 
 
 def _faults(row: ImportRow) -> list[str]:

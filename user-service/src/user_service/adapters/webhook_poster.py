@@ -11,7 +11,9 @@ from chassis.http import destinations
 from chassis.http.client import NotHttp, Progress, TooLarge, exchange
 from chassis.http.destinations import Destinations
 
-from user_service.domain.webhook import Undelivered, UrlRefused
+from user_service.domain import undelivered
+from user_service.domain.undelivered import Undelivered
+from user_service.domain.webhook import UrlRefused
 
 SECONDS_MAX = 15.0
 RESPONSE_BYTES_MAX = 65_536
@@ -69,15 +71,15 @@ class HttpWebhookPoster:
                     address=address,
                 )
         except destinations.UrlRefused as error:
-            raise Undelivered(f"the URL {error}") from error
+            raise Undelivered(undelivered.URL_REFUSED.format(fault=error)) from error
         except TimeoutError as error:
-            raise Undelivered("no response in time") from error
+            raise Undelivered(undelivered.NO_RESPONSE) from error
         except NotHttp as error:
-            raise Undelivered("the response is not HTTP") from error
+            raise Undelivered(undelivered.NOT_HTTP) from error
         except TooLarge as error:
-            raise Undelivered(f"the response is larger than {RESPONSE_BYTES_MAX} bytes") from error
+            raise Undelivered(undelivered.TOO_LARGE.format(n=RESPONSE_BYTES_MAX)) from error
         except ssl.SSLError as error:
-            raise Undelivered("TLS failed: is the certificate valid?") from error
+            raise Undelivered(undelivered.TLS_FAILED) from error
         except OSError as error:
-            raise Undelivered("no connection") from error
+            raise Undelivered(undelivered.NO_CONNECTION) from error
         return response.status

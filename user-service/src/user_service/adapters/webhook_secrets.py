@@ -13,7 +13,8 @@ from chassis.errors import Unavailable
 from chassis.sealing import Sealing, derived_key
 from cryptography.exceptions import InvalidTag
 
-from user_service.domain.webhook import Undelivered, Webhook
+from user_service.domain.undelivered import NO_MASTER_KEY, OTHER_MASTER_KEY, Undelivered
+from user_service.domain.webhook import Webhook
 
 PREFIX = "whsec_"
 _SECRET_BYTES = 32
@@ -87,8 +88,8 @@ class SealedWebhookSecrets:
             if self._sealing is not None:
                 return self._sealing.open(sealed, webhook_id.bytes)
         except InvalidTag as error:
-            raise Undelivered("no master key opens the secret") from error
-        raise Undelivered("no master key is set")
+            raise Undelivered(OTHER_MASTER_KEY) from error
+        raise Undelivered(NO_MASTER_KEY)
 
 
 def _text(key: bytes) -> str:

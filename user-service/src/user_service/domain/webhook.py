@@ -143,10 +143,6 @@ class Attempt:
         return DeliveryState.DEAD if self.wait is None else DeliveryState.PENDING
 
 
-class Undelivered(Exception):
-    """An endpoint gave no response; the text says why, without what it sent."""
-
-
 class UrlRefused(Exception):
     """The URL may not be posted to; the text says why."""
 

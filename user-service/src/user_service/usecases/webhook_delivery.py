@@ -13,7 +13,9 @@ from chassis.clock import Clock
 from chassis.errors import ServiceError
 from chassis.identity.caller import ANONYMOUS
 
+from user_service.domain import undelivered
 from user_service.domain.audit import Action, Outcome, entry
+from user_service.domain.undelivered import Undelivered
 from user_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from user_service.domain.webhook import (
     ATTEMPTS_LEASE,
@@ -23,7 +25,6 @@ from user_service.domain.webhook import (
     Attempt,
     Delivery,
     DeliveryState,
-    Undelivered,
     Webhook,
     WebhookPoster,
     WebhookSecrets,
@@ -81,6 +82,11 @@ class SendWebhooks:
                     if not failing:
                         log.warning("webhooks are not delivered, will retry", reason=error.reason)
                     failing = True
+                except Exception:
+                    # Ending here would cut off the attempts that are being made.
+                    if not failing:
+                        log.exception("webhooks are not delivered, will retry")
+                    failing = True
                 await asyncio.sleep(EVERY_SECONDS)
 
     async def _start_workers(self, workers: asyncio.TaskGroup) -> None:
@@ -100,6 +106,9 @@ class SendWebhooks:
         except ServiceError as error:
             # Its lease ends, and then it is tried again.
             log.warning("webhook attempt not recorded, will retry", reason=error.reason)
+        except Exception:
+            # As above: one message must not end the attempts of the others.
+            log.exception("webhook attempt not recorded, will retry")
         finally:
             self._workers -= 1
 
@@ -114,19 +123,13 @@ class SendWebhooks:
 
     async def _attempt(self, delivery: Delivery, webhook: Webhook) -> None:
         self._attempts += 1
-        now, body = self._clock.now(), delivery.body
         try:
-            headers = {
-                "Content-Type": "application/json",
-                "webhook-id": str(delivery.id),
-                "webhook-timestamp": str(int(now.timestamp())),
-                "webhook-signature": self._secrets.sign(webhook, delivery.id, now, body),
-            }
-            status = await self._poster(webhook.url, headers, body)
+            attempt = _ended(await self._post(delivery, webhook), delivery.attempts)
         except Undelivered as error:
             attempt = Attempt(status=None, error=str(error), wait=wait_after(delivery.attempts))
-        else:
-            attempt = _ended(status, delivery.attempts)
+        except Exception:
+            log.exception("webhook attempt failed", webhook_id=str(webhook.id), delivery_id=str(delivery.id))
+            attempt = Attempt(status=None, error=undelivered.FAULT, wait=wait_after(delivery.attempts))
         if attempt.state is DeliveryState.DEAD:
             log.warning(
                 "webhook message given up",
@@ -139,6 +142,21 @@ class SendWebhooks:
             await unit.webhooks.note(delivery, attempt)
             if attempt.status == HTTPStatus.GONE:
                 await self._turn_off(unit, webhook.id)
+
+    async def _post(self, delivery: Delivery, webhook: Webhook) -> int:
+        """Posts a message; returns the response's status.
+
+        Raises:
+            Undelivered: there was no response.
+        """
+        now, body = self._clock.now(), delivery.body
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": str(delivery.id),
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": self._secrets.sign(webhook, delivery.id, now, body),
+        }
+        return await self._poster(webhook.url, headers, body)
 
     async def _turn_off(self, unit: UnitOfWork, webhook_id: UUID) -> None:
         """Turns an endpoint off that said it is gone, unless an admin did before."""
@@ -188,7 +206,7 @@ def _ended(status: int, attempts: int) -> Attempt:
     if status in _SUCCESSES:
         return Attempt(status=status, error=None)
     wait = None if status == HTTPStatus.GONE else wait_after(attempts)
-    return Attempt(status=status, error=f"the response is {status}", wait=wait)
+    return Attempt(status=status, error=undelivered.STATUS.format(n=status), wait=wait)
 
 
 def wait_after(attempts: int) -> timedelta | None:

@@ -18,16 +18,17 @@ export function problem(error) {
   return messages[`errors.${error.code}`]?.replace("{wait}", wait) ?? t("errors.INTERNAL");
 }
 
-// The API's words about a field are English sentences; catalogs have them with `{n}` in place of numbers.
-export function knownProblem(words) {
+// The API's words are English sentences; catalogs have them in groups, with `{n}` in place of numbers.
+export function known(group, words) {
   const number = /\d+/.exec(words)?.[0];
-  const known = messages[`rules.${words.replace(/^(must match) .*/s, "$1").replace(/\d+/, "{n}")}`];
-  return known?.replace("{n}", number);
+  return messages[`${group}.${words.replace(/\d+/, "{n}")}`]?.replace("{n}", number);
 }
 
+export const knownProblem = (words) => known("rules", words.replace(/^(must match) .*/s, "$1"));
+
 export function fieldProblem(words, code) {
-  const known = knownProblem(words);
-  if (known) return known;
+  const translated = knownProblem(words);
+  if (translated) return translated;
   return language === "en" ? sentence(words) : t(messages[`rules.${code}`] ? `rules.${code}` : "rules.VALIDATION_ERROR");
 }
 

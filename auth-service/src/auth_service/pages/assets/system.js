@@ -22,7 +22,9 @@ async function load() {
   fill(section, components, ({ name, state, since, error, detail }) => ({
     name,
     state: t(`states.${state}`),
-    meta: [t("since", { at: time(since) }), detail ?? error].filter(Boolean).join(" · "),
+    meta: t("since", { at: time(since) }),
+    // The checks' own words, with addresses and a driver's errors: in English for every reader.
+    error: detail ?? error ?? null,
   }));
 }
 

@@ -2,7 +2,7 @@
 import { call, pages } from "./api.js";
 import { confirmed } from "./dialog.js";
 import { onSubmit } from "./form.js";
-import { t, time } from "./messages.js";
+import { known, t, time } from "./messages.js";
 import { done, fill, onClick, run } from "./section.js";
 
 const section = document.getElementById("webhooks");
@@ -63,11 +63,8 @@ function webhookDialog() {
     event: delivery.event,
     of: delivery.event,
     state: t(`deliveries.${delivery.state}`),
-    meta: [
-      t("delivery", { at: time(delivery.occurred_at), n: delivery.attempts }),
-      delivery.last_status,
-      delivery.last_error,
-    ].filter(Boolean).join(" · "),
+    meta: t("delivery", { at: time(delivery.occurred_at), n: delivery.attempts }),
+    ...failure(delivery.last_error),
     acts: {
       resend: async () => {
         await call("POST", `${path()}/deliveries/${delivery.id}/resend`);
@@ -98,4 +95,10 @@ function webhookDialog() {
   });
   dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
   return open;
+}
+
+// Why a message did not arrive, in the page's language, or in the API's words where the catalog does not have them.
+function failure(words) {
+  const translated = words && known("undelivered", words);
+  return { failure: translated ?? null, words: translated ? null : (words ?? null) };
 }
