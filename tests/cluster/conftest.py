@@ -161,6 +161,28 @@ def pods(service: str) -> list[dict[str, Any]]:
     return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 
+WORKING_SET = """
+from pathlib import Path
+path, unused = Path("/sys/fs/cgroup/memory.current"), "inactive_file"
+if not path.exists():
+    path, unused = Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"), "total_inactive_file"
+stat = dict(line.split() for line in path.with_name("memory.stat").read_text().splitlines())
+print((int(path.read_text()) - int(stat[unused])) >> 20)
+"""
+"""Prints the MiB that a pod uses as the kubelet counts them, in either version of cgroups."""
+
+
+def check_memory(services: Sequence[str]) -> None:
+    """Notes what every pod uses, and asserts that it has asked for as much."""
+    for pod in (each for service in services for each in pods(service)):
+        name = pod["metadata"]["name"]
+        mebibytes = int(kubectl("exec", name, "--", "python", "-c", WORKING_SET))
+        (container,) = pod["spec"]["containers"]
+        requested = container["resources"]["requests"]["memory"]
+        note(f"memory of {name}", f"{mebibytes} MiB of {requested}")
+        assert mebibytes <= int(requested.removesuffix("Mi")), name
+
+
 def until(what: Callable[[], bool], within_seconds: float, reason: str) -> float:
     """Waits until something is so and returns the seconds that it took."""
     started = time.monotonic()
@@ -192,9 +214,9 @@ def in_postgres(*command: str) -> str:
     return run("kubectl", "--namespace", "backends", "exec", "deployment/postgres", "--", *command)
 
 
-def settle() -> None:
-    """Waits until every service has all its pods, and the old ones are gone."""
-    for service in SERVICES:
+def settle(services: Sequence[str] = SERVICES) -> None:
+    """Waits until services have all their pods, and the old ones are gone."""
+    for service in services:
         kubectl("rollout", "status", f"deployment/{RELEASE}-{service}", "--timeout=180s")
     until(lambda: not leaving(), 120, "stopping pods are still there")
 

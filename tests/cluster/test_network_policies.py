@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -141,7 +141,17 @@ def test_the_nodes_alone_reach_the_gateway(addresses: dict[str, str]) -> None:
 
 def test_pods_reach_what_the_architecture_names_and_nothing_else() -> None:
     """Each service tries every port of the others, the backends, and the ports of a pod outside."""
-    services = [service for service in SERVICES if service.name in RUNNING]
+    check_arrows(RUNNING)
+
+
+def check_arrows(running: Sequence[str], **own_backends: str) -> None:
+    """Has each of these services try every port of the others, the backends, and of a pod outside.
+
+    Args:
+        running: The services of the release.
+        own_backends: For each module, such as `voice_service`, the backend that it alone may reach.
+    """
+    services = [service for service in SERVICES if service.name in running]
     ports = {
         f"{pods(service.name)[0]['status']['podIP']}:{port}": (service.name, kind)
         for service in services
@@ -149,6 +159,7 @@ def test_pods_reach_what_the_architecture_names_and_nothing_else() -> None:
         if port is not None
     }
     backends = {"postgres.backends:5432", "valkey.backends:6379", "kubernetes.default:443"}
+    backends |= set(own_backends.values())
     with listener("5432", "6379", "443", "6443") as elsewhere:
         for service in services:
             printed = kubectl(
@@ -166,6 +177,8 @@ def test_pods_reach_what_the_architecture_names_and_nothing_else() -> None:
                 expected.add("postgres.backends:5432")
             if service.name == "health-aggregator":
                 expected.add("kubernetes.default:443")
+            if service.module in own_backends:
+                expected.add(own_backends[service.module])
             assert reached == expected, service.name
     note("arrows", f"of {len(services)} services: those of the architecture work and no others")
 

@@ -3,16 +3,16 @@
 import json
 import time
 import urllib.request
+from collections import Counter
 
 import pytest
-import yaml
 
 from tests.cluster.calls import sign_in, unharmed
 from tests.cluster.conftest import (
-    CHART,
     GATEWAYS,
     NAMESPACE,
     SERVICES,
+    check_memory,
     get,
     kubectl,
     note,
@@ -25,32 +25,8 @@ from tests.cluster.load import RATE, clients
 
 pytestmark = pytest.mark.usefixtures("release")
 
-TTL = """
-import secrets, socket, struct
-server = next(line.split()[1] for line in open("/etc/resolv.conf") if line.startswith("nameserver"))
-name = "vestibule-auth-service.%s.svc.cluster.local"
-asked = b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")) + bytes([0, 0, 1, 0, 1])
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
-    wire.settimeout(5)
-    wire.sendto(secrets.token_bytes(2) + struct.pack(">HHHHH", 0x0100, 1, 0, 0, 0) + asked, (server, 53))
-    answer = wire.recv(4096)
-print(struct.unpack(">I", answer[12 + len(asked) + 6:][:4])[0])
-"""
-"""Asks the cluster's DNS for a headless Service and prints for how long the answer may be kept."""
-
-MEMORY = (
-    "python",
-    "-c",
-    """
-from pathlib import Path
-path, unused = Path("/sys/fs/cgroup/memory.current"), "inactive_file"
-if not path.exists():
-    path, unused = Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"), "total_inactive_file"
-stat = dict(line.split() for line in path.with_name("memory.stat").read_text().splitlines())
-print((int(path.read_text()) - int(stat[unused])) >> 20)
-""",
-)
-"""Prints the MiB that a pod uses as the kubelet counts them, in either version of cgroups."""
+WARNINGS_MAX = 2
+"""Per start of a pod. Each is one probe, two seconds, later than the first."""
 
 
 def test_every_pod_is_ready_and_restricted() -> None:
@@ -78,14 +54,6 @@ def test_first_admin_signs_in(url: str) -> None:
     assert said.count("bootstrap admin created") <= 1
 
 
-def test_dns_is_cached_no_longer_than_the_chart_believes() -> None:
-    """The rollouts prove something about a TTL of 30 seconds only where it is that long: it is noted."""
-    ttl = int(kubectl("exec", "deployment/vestibule-gateway", "--", "python", "-c", TTL % NAMESPACE))
-    note("DNS", f"answers may be kept for {ttl} s")
-
-    assert ttl <= yaml.safe_load((CHART / "values.yaml").read_text())["config"]["dnsTtlSeconds"]
-
-
 def test_aggregator_sees_the_services(url: str) -> None:
     """It finds the pods by their annotation, and says that they are up."""
 
@@ -104,14 +72,19 @@ def test_nothing_happens(url: str) -> None:
     """Without any disturbance nothing fails, and no pod needs more memory than it has asked for."""
     with clients(url) as tally:
         time.sleep(max(15, 600 / RATE))
-        used = {
-            pod["metadata"]["name"]: (int(kubectl("exec", pod["metadata"]["name"], "--", *MEMORY)), pod)
-            for service in SERVICES
-            for pod in pods(service)
-        }
+        check_memory(SERVICES)
     unharmed("nothing", tally)
-    for name, (mebibytes, pod) in used.items():
-        (container,) = pod["spec"]["containers"]
-        requested = container["resources"]["requests"]["memory"]
-        note(f"memory of {name}", f"{mebibytes} MiB of {requested}")
-        assert mebibytes <= int(requested.removesuffix("Mi")), name
+
+
+def test_start_has_no_more_warnings_of_probes_than_it_may() -> None:
+    """A pod that starts is asked only once it can have started; then every refusal would be a warning."""
+    warnings = Counter(
+        {
+            event["involvedObject"]["name"]: event.get("count", 1)
+            for event in get("events")["items"]
+            if event["reason"] == "Unhealthy"
+        }
+    )
+    seen = {pod["metadata"]["name"]: warnings[pod["metadata"]["name"]] for s in SERVICES for pod in pods(s)}
+    note("warnings of probes per start", seen)
+    assert max(seen.values()) <= WARNINGS_MAX, seen
