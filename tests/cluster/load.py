@@ -174,6 +174,7 @@ class Clients:
         """Makes a write, and makes it again under the same key when it is not known what became of it."""
         headers = {"Idempotency-Key": secrets.token_hex(16)}
         for attempt in range(1, TRIES + 1):
+            pause_seconds = 0.5 * attempt
             try:
                 answer = await http.post(path, json=body, headers=headers)
             except httpx.TransportError:
@@ -183,8 +184,9 @@ class Clients:
                 if answer.status_code not in (409, 503, 504) or attempt == TRIES:
                     self._expect(answer, expected)
                     return answer
+                pause_seconds = max(pause_seconds, float(answer.headers.get("Retry-After", 0)))
             self.tally.repeated += 1
-            await asyncio.sleep(0.5 * attempt)
+            await asyncio.sleep(pause_seconds)
         raise AssertionError
 
     @staticmethod

@@ -63,15 +63,17 @@ class Reconnection:
         Returns:
             Whether there is one, so that the call can be retried.
         """
-        if self._attempt is None or self._attempt.done():
+        attempt = self._attempt
+        if attempt is None or attempt.done():
             if monotonic() - self._failed_at < PAUSE_SECONDS:
                 return False
-            self._attempt = asyncio.ensure_future(self._connect())
+            attempt = self._attempt = asyncio.ensure_future(self._connect())
         elif self._failing:
             return False
         timeout = None if left_seconds is None else left_seconds * _SHARE_OF_DEADLINE
-        await asyncio.wait([self._attempt], timeout=timeout)
-        return self._attempt.done() and not self._attempt.cancelled() and self._attempt.result()
+        # Another call may begin the next attempt before this one learns how its own ended.
+        await asyncio.wait([attempt], timeout=timeout)
+        return attempt.done() and not attempt.cancelled() and attempt.result()
 
     def close(self) -> None:
         """Stops waiting."""
