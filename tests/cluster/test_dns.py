@@ -40,7 +40,7 @@ while time.monotonic() - began < 120:
     time.sleep(0.1)
 print(time.monotonic() - began)
 """
-"""Connects until nobody listens, and prints after how many seconds that was."""
+"""Connects until the port is closed, and prints after how many seconds that was."""
 
 
 def in_gateway(script: str, *arguments: str) -> str:
