@@ -13,7 +13,8 @@ from gateway.api.routes import Route
 from gateway.http.client_address import TrustedProxies
 from gateway.http.cookies import ALWAYS_SECURE
 from gateway.http.cors import Cors
-from gateway.http.problems import HttpError, MethodNotAllowed, RouteNotFound, error_response
+from gateway.http.problem_page import failed_response
+from gateway.http.problems import HttpError, MethodNotAllowed, RouteNotFound
 from gateway.http.request import ClientGone, Receive, Request, Scope
 from gateway.http.response import Response, Send
 from gateway.http.security_headers import security_headers
@@ -106,12 +107,12 @@ class GatewayApp:
         try:
             return await self._route(request)
         except ServiceError as error:
-            return error_response(error, request_id=request.request_id, enveloped=request.in_api)
+            return failed_response(error, request, enveloped=request.in_api)
         except ClientGone:
             raise
         except Exception:
             log.exception("request failed", request_id=request.request_id, route=request.route)
-            return error_response(ServiceError(), request_id=request.request_id, enveloped=request.in_api)
+            return failed_response(ServiceError(), request, enveloped=request.in_api)
 
     async def _route(self, request: Request) -> Response:
         try:
@@ -150,7 +151,7 @@ class GatewayApp:
 
     async def _page(self, request: Request) -> Response:
         page = self._pages.find(request.path)
-        if page is None or not page.probe:
+        if page is None or page.limited:
             await self._limits.count(request, None)
         if page is None:
             request.announced_body_bytes()

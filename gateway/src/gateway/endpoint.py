@@ -17,6 +17,7 @@ from gateway.http.conditional import etag_of, is_unchanged
 from gateway.http.cookies import set_cookie
 from gateway.http.envelope import success
 from gateway.http.idempotency import REPLAYED, idempotency_key
+from gateway.http.problem_page import failed_response
 from gateway.http.problems import error_response
 from gateway.http.request import Request
 from gateway.http.response import Header, Response
@@ -63,7 +64,7 @@ class Endpoint:
         try:
             response = await self._respond(request, path)
         except ServiceError as error:
-            response = error_response(error, request_id=request.request_id, enveloped=self._enveloped)
+            response = failed_response(error, request, enveloped=self._enveloped)
         if request.call is not None and request.call.replayed:
             response.headers.append(REPLAYED)
         return response

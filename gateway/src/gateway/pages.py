@@ -8,6 +8,7 @@ from importlib import resources
 from chassis.http.operations import OperationsApp
 
 from chassis import metrics
+from gateway.http.problem_page import STYLE_PATH, problem_style
 from gateway.http.request import Request
 from gateway.http.response import Response
 
@@ -20,12 +21,12 @@ class Page:
 
     Attributes:
         serve: Answers a request for it.
-        probe: Whether monitoring requests it; such requests have no rate limit, since a refusal would
-            look like a failure.
+        limited: Whether requests count against the client's limit. Those of monitoring do not: a refusal
+            would look like a failure.
     """
 
     serve: _Serve
-    probe: bool = False
+    limited: bool = True
 
 
 _ASSETS = {
@@ -77,9 +78,10 @@ class Pages:
         self._document = document
         self._openapi = b""
         self._pages: Mapping[bytes, Page] = {
-            b"/health": Page(self._health, probe=True),
-            b"/ready": Page(self._ready, probe=True),
-            b"/metrics": Page(_metrics, probe=True),
+            b"/health": Page(self._health, limited=False),
+            b"/ready": Page(self._ready, limited=False),
+            b"/metrics": Page(_metrics, limited=False),
+            STYLE_PATH.encode(): Page(_problem_style, limited=False),
             b"/openapi.json": Page(self._describe),
             b"/docs": _text(_DOCS, b"text/html; charset=utf-8", content_policy=_SWAGGER),
             b"/docs/start.js": _text(_START, b"text/javascript; charset=utf-8"),
@@ -109,6 +111,10 @@ class Pages:
 async def _metrics(request: Request) -> Response:
     body, content_type = metrics.exposition(request.header(b"accept"))
     return Response(200, body, content_type.encode())
+
+
+async def _problem_style(_: Request) -> Response:
+    return Response(200, problem_style(), b"text/css; charset=utf-8", cache_control=_ASSET_CACHE)
 
 
 def _text(text: bytes, content_type: bytes, *, content_policy: bytes = b"") -> Page:

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from chassis.pages.catalog import Catalog
 from google.api.httpbody_pb2 import HttpBody
 
-from auth_service.languages.catalog import Catalog, catalogs
+from auth_service.languages.catalog import catalogs
 from auth_service.pages.files import PageFiles
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from chassis.master_keys import (
     master_keys,
     was_drawn_at_random,
 )
+from chassis.pages.catalog import FALLBACK
 from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -20,7 +21,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from auth_service.domain.notices import SignInNotices
 from auth_service.domain.session import STANDARD, STRICT, SessionLimits
 from auth_service.domain.verified_email import VerifiedAddressRule
-from auth_service.languages.catalog import FALLBACK, catalogs
+from auth_service.languages.catalog import catalogs
 from auth_service.settings.commands import (
     AuditSettings,
     KeySettings,

@@ -16,10 +16,11 @@ from chassis.clock import Clock
 from chassis.component import Component
 from chassis.email_address import ascii_domain
 from chassis.ids import unix_milliseconds
+from chassis.pages.catalog import Catalog
 
 from auth_service.domain.errors import Undeliverable
 from auth_service.domain.mail import MailKind, OutgoingMail
-from auth_service.languages.catalog import Catalog, choose
+from auth_service.languages.catalog import choose
 
 if TYPE_CHECKING:
     from jinja2 import Environment
