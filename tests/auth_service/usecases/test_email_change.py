@@ -114,6 +114,38 @@ async def test_a_proof_waits_for_user_service(service: LocalService, mails: Mail
     await verify(service, proof)
 
 
+async def test_a_link_whose_call_died_works_again(service: LocalService, mails: Mails) -> None:
+    """auth-service died after user-service had made the change, whose event was quicker than a second try."""
+    user_id = await service.user()
+    await ask(service, user_id)
+    _, proof = (await mails.sent())[PROOF]
+    await service.directory.confirm_email(user_id, NEW)
+    await service.accounts.sync_account(user_id=user_id, caller=a_service())
+
+    await verify(service, proof)
+
+    await service.auth.login(email=NEW, password=PASSWORD, caller=a_client())
+    with pytest.raises(TokenInvalid):
+        await verify(service, proof)
+
+
+async def test_a_link_whose_call_died_proves_no_other_address(service: LocalService, mails: Mails) -> None:
+    """Once the user has moved on it is useless, as any other link to a former address."""
+    user_id = await service.user()
+    await ask(service, user_id)
+    _, proof = (await mails.sent())[PROOF]
+    await service.directory.confirm_email(user_id, NEW)
+    await service.accounts.sync_account(user_id=user_id, caller=a_service())
+    await ask(service, user_id, NEWER, present=NEW)
+    with pytest.raises(TokenInvalid):
+        await verify(service, proof)
+    _, newer = (await mails.sent())[PROOF]
+    await verify(service, newer)
+
+    with pytest.raises(TokenInvalid):
+        await verify(service, proof)
+
+
 async def test_the_last_one_asked_for_wins(service: LocalService, mails: Mails) -> None:
     """Proofs of another are useless; so are they once it is taken back."""
     user_id = await service.user()

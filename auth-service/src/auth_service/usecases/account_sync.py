@@ -96,9 +96,9 @@ class SyncAccount(Component):
         await unit.credentials.copy(user, account.version)
         changed = _differences(credential, user)
         if credential.is_pending or "email" in changed:
-            await _follow_address(unit, credential, user)
+            await _follow_address(unit, credential, user, pending)
         if user.pending_email != pending:
-            await _follow_pending(unit, user)
+            await _follow_pending(unit, user, pending)
             changed.append("pending_email")
         if credential.is_active and not user.is_active:
             await end_access(unit, user.user_id, DEACTIVATED, at=self.clock.now())
@@ -107,17 +107,20 @@ class SyncAccount(Component):
         return changed
 
 
-async def _follow_address(unit: UnitOfWork, credential: Credential, user: User) -> None:
-    # Mails to the former address, sent or queued, lose their tokens.
-    await unit.mails.withdraw(user.user_id, *OWNERS_TOKENS)
+async def _follow_address(unit: UnitOfWork, credential: Credential, user: User, pending: str | None) -> None:
+    # Mails to the former address, sent or queued, lose their tokens. The one that proved the new address is
+    # spent by `VerifyEmail`, also if it died meanwhile and is called again.
+    ended = (kind for kind in OWNERS_TOKENS if kind is not MailKind.EMAIL_CHANGE or user.email != pending)
+    await unit.mails.withdraw(user.user_id, *ended)
     await queue_first_mail(unit, credential, user)
     if credential.email is not None and not credential.is_pending:
         await notify_with_undo(unit, MailKind.EMAIL_CHANGED, user.user_id, credential.email)
 
 
-async def _follow_pending(unit: UnitOfWork, user: User) -> None:
+async def _follow_pending(unit: UnitOfWork, user: User, before: str | None) -> None:
     await unit.email_changes.set_pending(user.user_id, user.pending_email)
-    await unit.mails.withdraw(user.user_id, MailKind.EMAIL_CHANGE)
+    if user.pending_email is not None or user.email != before:
+        await unit.mails.withdraw(user.user_id, MailKind.EMAIL_CHANGE)
     if user.pending_email is not None:
         await unit.mails.queue(MailKind.EMAIL_CHANGE, user.user_id)
         await notify_with_undo(unit, MailKind.EMAIL_CHANGE_REQUESTED, user.user_id, user.email)

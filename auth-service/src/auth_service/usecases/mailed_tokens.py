@@ -41,6 +41,8 @@ class MailedTokens(Component):
     async def verify_proof(self, unit: UnitOfWork, token: str) -> tuple[Credential, str]:
         """Returns the token's credential, locked, and the address that it was sent to: maybe the pending one.
 
+        It is not pending any more if a call by the same token died after user-service had confirmed it.
+
         Raises:
             TokenInvalid: it is unknown, used, replaced by a newer one, or was sent to an address that is
                 neither the user's nor pending any more.
@@ -52,7 +54,9 @@ class MailedTokens(Component):
             raise TokenInvalid
         address = credential.email
         if known.kind is MailKind.EMAIL_CHANGE:
-            address = await unit.email_changes.pending(known.user_id) if credential.is_active else None
+            if not credential.is_active:
+                raise TokenInvalid
+            address = await unit.email_changes.pending(known.user_id) or address
         if address is None:
             raise TokenInvalid
         self._require_ours(known, address, token)
