@@ -5,6 +5,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 WITHIN_SECONDS = 60.0
+
+SLOW_MACHINE_SECONDS = 10.0
+"""The limit for what takes a moment, where it would take far longer, or never end, if it went wrong."""
+
 _PAUSE_SECONDS = 0.05
 _PAUSE_SECONDS_MAX = 0.2
 

@@ -135,7 +135,7 @@ class Clients:
             mails = [mail.read_text() for mail in self.mail_dir.iterdir() if mail.suffix == ".eml"]
             return [mail for mail in mails if f"{key}@" in mail]
 
-        await until(mailed, seconds=20)
+        await until(mailed)
         found = re.search(r"token=([\w-]+)", mailed()[0].replace("=\n", "").replace("=3D", "="))
         assert found
         self.mail_tokens.append(found[1])

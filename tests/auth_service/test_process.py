@@ -96,12 +96,12 @@ async def test_first_admin_is_made_when_user_service_answers(
             actions = sorted(row["action"] for row in rows)
             return actions[:1] + actions[-1:] == ["auth.account_synced", "users.update"]
 
-        await until(is_appended, seconds=10)
+        await until(is_appended)
 
         async def is_relayed() -> bool:
             return bool(await pool.fetchval("SELECT bool_and(published_at IS NOT NULL) FROM auth.outbox"))
 
-        await until(is_relayed, seconds=10)
+        await until(is_relayed)
         entries: Any = await redis.xrange(stream.STREAM)
         published = [Event.FromString(fields[stream.FIELD]).WhichOneof("payload") for _, fields in entries]
         assert {"registration_started", "tokens_revoked"} <= set(published)
@@ -119,7 +119,7 @@ async def test_signing_in_goes_on_without_redis(
     environment["REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
     async with process(environment):
         directory.meet(f"127.0.0.1:{environment['AUTH_GRPC_PORT']}")
-        await until(lambda: _admin_is_made(environment), seconds=15)
+        await until(lambda: _admin_is_made(environment))
 
         assert (await _login(environment)).access_token
 

@@ -4,8 +4,12 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 
+from tests.waiting import WITHIN_SECONDS
 
-async def until(condition: Callable[[], Awaitable[object] | object], *, seconds: float = 20.0) -> None:
+
+async def until(
+    condition: Callable[[], Awaitable[object] | object], *, seconds: float = WITHIN_SECONDS
+) -> None:
     """Waits until the condition is true.
 
     Raises:

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from devstack.ports import free_port
+from devstack.topology import SERVICES
+
 from tests.conftest import STACK_ENVIRONMENT
 from tests.waiting import WITHIN_SECONDS
 
@@ -21,6 +24,16 @@ START_SECONDS = 240.0
 
 _DEFAULTS = {"KNOWLEDGE": "0", "GATEWAY_PORT": "0"}
 """Optional services are off, as they are by default."""
+
+
+def own_ports() -> dict[str, str]:
+    """Returns settings with a free port for each service: others may start with the usual ones just now."""
+    return {
+        f"{service.prefix}_{kind}_PORT": str(free_port())
+        for service in SERVICES
+        if service.grpc_port
+        for kind in ("HTTP", "GRPC")
+    }
 
 
 class Up:
@@ -40,7 +53,7 @@ class Up:
         self._lines: list[str] = []
         self.process = subprocess.Popen(
             [*prefix, python, "-m", "devstack", "up"],
-            env={**STACK_ENVIRONMENT, **_DEFAULTS, "DATA_DIR": str(data_dir), **environment},
+            env={**STACK_ENVIRONMENT, **_DEFAULTS, **own_ports(), "DATA_DIR": str(data_dir), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

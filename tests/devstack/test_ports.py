@@ -4,7 +4,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from devstack.ports import free_port
+from devstack.ports import choose_ports, free_port
+from devstack.settings import Settings
+from devstack.topology import AUTH
 
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -30,3 +32,12 @@ def test_what_is_listened_on_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("devstack.ports._ports", iter([taken, free]))
     with socket.create_server(("127.0.0.1", taken)):
         assert free_port() == free
+
+
+def test_usual_ports_unless_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service listens where its documentation says, or on any free port when that one is in use."""
+    monkeypatch.setattr("devstack.ports.is_free", lambda port: port != AUTH.http_port)
+    (ports,) = choose_ports(Settings.read({}), {}, free_ports=False)[AUTH.name]
+
+    assert ports.grpc == AUTH.grpc_port
+    assert ports.http != AUTH.http_port

@@ -3,12 +3,15 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from tests.gateway.stack import Gateway
+from tests.waiting import WITHIN_SECONDS
 
 HOST = b"Host: vestibule\r\n"
+SILENT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -26,18 +29,16 @@ class Got:
 
 
 async def send(gateway: Gateway, *pieces: bytes) -> bytes:
-    """Sends bytes and returns all that comes back until the gateway closes or is silent for a moment."""
+    """Sends bytes; returns what comes back until the gateway closes, or is silent after its first bytes."""
     address = gateway.http.base_url
     reader, writer = await asyncio.open_connection(address.host, address.port)
     for piece in pieces:
         writer.write(piece)
         await asyncio.sleep(0.02)
-    got = b""
-    try:
-        while more := await asyncio.wait_for(reader.read(65536), 0.5):
+    got = await asyncio.wait_for(reader.read(65536), WITHIN_SECONDS)
+    with suppress(TimeoutError):
+        while more := await asyncio.wait_for(reader.read(65536), SILENT_SECONDS):
             got += more
-    except TimeoutError:
-        pass
     writer.close()
     return got
 

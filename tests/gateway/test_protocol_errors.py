@@ -67,7 +67,7 @@ async def test_a_peer_that_vanishes(echo: Echo, monkeypatch: pytest.MonkeyPatch)
     started = time.monotonic()
     await until(lambda: opened() == 1)
 
-    assert 0.5 < time.monotonic() - started < 4
+    assert time.monotonic() - started > 0.5
     await other.send(WORD)
     await other.recv()
     await other.close()

@@ -20,6 +20,7 @@ from tests.chassis.waiting import until
 from tests.gateway.streaming import Echo, closed, opened, serving_bounded_echo
 from tests.gateway.test_stream_frames import frame
 from tests.user_service.auth_stand_in import AuthStandIn
+from tests.waiting import SLOW_MACHINE_SECONDS
 
 Bounded = Callable[..., AbstractAsyncContextManager[Echo]]
 
@@ -33,13 +34,13 @@ def _bounded(
 
 async def test_idle_websocket(bounded: Bounded) -> None:
     """4408 when no message comes from the client for so long, however much the service sends."""
-    async with bounded(idle_seconds=1.0) as echo, echo.talk() as client:
+    async with bounded(idle_seconds=2.0) as echo, echo.talk() as client:
         started = time.monotonic()
         for _ in range(3):
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.8)
             await client.send('{"say": "a"}')
         assert await closed(client) == (4408, "REQUEST_TIMEOUT")
-        assert 2.4 < time.monotonic() - started < 4
+        assert time.monotonic() - started > 3 * 0.8 + 1.9
 
 
 async def test_one_byte_at_a_time_is_idle(bounded: Bounded) -> None:
@@ -64,7 +65,7 @@ async def test_lifetime_of_a_websocket(bounded: Bounded) -> None:
         started = time.monotonic()
         await client.send('{"flood": 100000}')
         assert await closed(client) == (4504, "DEADLINE_EXCEEDED")
-        assert 1 < time.monotonic() - started < 3
+        assert 1 < time.monotonic() - started < SLOW_MACHINE_SECONDS
     await until(lambda: not opened() and not echo.service.open)
 
 

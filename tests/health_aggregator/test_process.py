@@ -158,7 +158,7 @@ async def test_reloads_a_changed_file_and_refuses_a_faulty_one(tmp_path: Path) -
     ):
         good = f'[targets.search]\nkind = "http"\nurl = "http://127.0.0.1:{port}/"\ncritical = true\n'
         aggregator.config.write_text(good, "utf-8")
-        await until(lambda: _has(aggregator, "search"), seconds=10)
+        await until(lambda: _has(aggregator, "search"))
         await aggregator.becomes("search", "up")
         aggregator.config.write_text(good.replace("critical", "critcal"), "utf-8")
         await until(
@@ -166,7 +166,7 @@ async def test_reloads_a_changed_file_and_refuses_a_faulty_one(tmp_path: Path) -
         )
         assert await aggregator.state("search") == "up"
         aggregator.config.write_text(good.replace("search", "find"), "utf-8")
-        await until(lambda: _has(aggregator, "find"), seconds=10)
+        await until(lambda: _has(aggregator, "find"))
         assert not await _has(aggregator, "search")
 
 

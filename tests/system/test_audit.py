@@ -1,6 +1,5 @@
 """The audit log has every change and sign-in and no personal data, and its chain is intact."""
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 
 from tests.system.client import PASSWORD, TIME, UUID7, Client, User, new_email
 from tests.system.running_system import System
+from tests.waiting import wait_for
 
 Entries = list[dict[str, Any]]
 
@@ -18,15 +18,13 @@ def _about(client: Client, admin: User) -> Callable[..., Entries]:
     """Lists the entries about a user, once there are at least so many."""
 
     def about(subject_id: str, at_least: int = 1) -> Entries:
-        deadline = time.monotonic() + 20
-        while True:
-            query = {"subject_id": subject_id, "page_size": 100}
-            found: Entries = client.get(
-                "/api/admin/audit-events", token=admin.access_token, params=query
-            ).data
-            if len(found) >= at_least or time.monotonic() > deadline:
-                return found
-            time.sleep(0.1)
+        query = {"subject_id": subject_id, "page_size": 100}
+
+        def found() -> Entries | None:
+            answer = client.get("/api/admin/audit-events", token=admin.access_token, params=query)
+            return answer.data if len(answer.data) >= at_least else None
+
+        return wait_for(found)
 
     return about
 
@@ -151,13 +149,12 @@ def test_head_is_signed(client: Client, admin: User, system: System) -> None:
     """New entries are soon covered by a signature, as admins see it by the API and operators by command."""
     client.join()
     newest = client.get("/api/admin/audit-events", token=admin.access_token, params={"page_size": 1}).data[0]
-    deadline = time.monotonic() + 30
-    while True:
-        found = client.get("/api/admin/audit-events/verify", token=admin.access_token).data
-        if found["signed_until"] >= newest["sequence"]:
-            break
-        assert time.monotonic() < deadline, found
-        time.sleep(0.2)
+
+    def covered() -> dict[str, Any] | None:
+        answer: dict[str, Any] = client.get("/api/admin/audit-events/verify", token=admin.access_token).data
+        return answer if answer["signed_until"] >= newest["sequence"] else None
+
+    found = wait_for(covered)
 
     assert found["intact"] is True
     assert found["signed_heads"] >= 1
@@ -171,14 +168,8 @@ def test_refused_authorization_is_logged(client: Client, system: System) -> None
     refused = client.get("/api/users", token=user.access_token, headers={"x-request-id": request_id})
     assert refused.status == 403
     log = system.folder / "logs" / "gateway.log"
-    deadline = time.monotonic() + 5
-    while True:
-        lines = [line for line in log.read_text("utf-8").splitlines() if request_id in line]
-        if lines or time.monotonic() > deadline:
-            break
-        time.sleep(0.1)
 
-    (line,) = lines
+    (line,) = wait_for(lambda: [line for line in log.read_text("utf-8").splitlines() if request_id in line])
     assert "403" in line
     assert user.id in line
     assert "/api/users" in line

@@ -4,7 +4,6 @@ Logs are the exception that SECURITY.md names: they have addresses and request i
 """
 
 import secrets
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +11,7 @@ from redis import Redis
 
 from tests.system.client import PASSWORD, Client, User
 from tests.system.running_system import System
+from tests.waiting import wait_for
 
 CLIENT = f"canary{secrets.token_hex(8)}"
 REQUEST = f"canary{secrets.token_hex(8)}"
@@ -39,13 +39,12 @@ def _erased(phone: Client, system: System, admin: User, client: Client) -> str:
     phone.delete("/api/users/me", token=ada.access_token, json={"password": "wrong"})
     gone = phone.delete("/api/users/me", token=ada.access_token, json={"password": PASSWORD})
     assert gone.outcome == (204, None), gone.text
-    deadline = time.monotonic() + 20
-    while not any(
-        entry["action"] == "users.delete" and entry["outcome"] == "success"
-        for entry in _entries(client, admin, ada.id)
-    ):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for(
+        lambda: any(
+            entry["action"] == "users.delete" and entry["outcome"] == "success"
+            for entry in _entries(client, admin, ada.id)
+        )
+    )
     return ada.id
 
 

@@ -1,14 +1,11 @@
 """Verifying addresses by the mail that registering, a new address or a request sends."""
 
-import time
-
 import pytest
 
 from tests.system.client import Client, User, new_email
 from tests.system.mailbox import Mailbox, body
 from tests.system.running_system import System
-
-WAIT_SECONDS = 30
+from tests.waiting import wait_for
 
 
 def _verify(client: Client, token: str) -> tuple[int, str | None]:
@@ -22,10 +19,7 @@ def _is_verified(client: Client, user: User) -> bool:
 
 def _until_verified(client: Client, user: User) -> None:
     """Soon: when user-service does not answer in two seconds, the event reaches it later."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not _is_verified(client, user):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for(lambda: _is_verified(client, user))
 
 
 def test_registering_sends_the_mail_that_verifies(client: Client, mailbox: Mailbox) -> None:

@@ -1,11 +1,11 @@
 """Changing the e-mail address: no account is lost by it, and no user learns which addresses exist."""
 
 import time
-from collections.abc import Callable
 
 from tests.system.client import PASSWORD, Answer, Client, User, new_email
 from tests.system.mailbox import Mailbox, token_in
 from tests.system.running_system import System
+from tests.waiting import wait_for
 
 NEW_PASSWORD = "quiet-orchard-tin-whistle"
 IN_USE = "Somebody asked for your e-mail address"
@@ -17,13 +17,6 @@ def _ask(client: Client, user: User, email: str) -> Answer:
 
 def _signs_in(client: Client, email: str, password: str = PASSWORD) -> bool:
     return client.post("/api/auth/login", json={"email": email, "password": password}).status == 200
-
-
-def _until(happens: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not happens():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def _undo(client: Client, token: str) -> tuple[int, str | None]:
@@ -150,14 +143,14 @@ def test_while_user_service_is_away(client: Client, system: System, mailbox: Mai
     proof, undo = mailbox.verification_token(theirs), mailbox.undo_token(ada.email)
     with system.without("user-service"):
         assert _verify(client, proof) == (503, "UNAVAILABLE")
-    _until(lambda: _verify(client, proof) == (204, None))
+    wait_for(lambda: _verify(client, proof) == (204, None))
     with system.without("user-service"):
         assert _undo(client, undo) == (204, None)
         assert not _signs_in(client, theirs)
         reset = {"token": mailbox.reset_token(ada.email), "new_password": NEW_PASSWORD}
-    _until(lambda: client.post("/api/auth/password/reset", json=reset).status == 204)
+    wait_for(lambda: client.post("/api/auth/password/reset", json=reset).status == 204)
     back = client.sign_in(User(ada.id, ada.email, NEW_PASSWORD, ""))
-    _until(lambda: client.who(back.access_token).data["email"] == ada.email)
+    wait_for(lambda: client.who(back.access_token).data["email"] == ada.email)
 
 
 def test_wrong_tokens(client: Client, mailbox: Mailbox) -> None:

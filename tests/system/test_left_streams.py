@@ -13,6 +13,7 @@ import pytest
 from tests.system.client import Client
 from tests.system.raw import exchange, head
 from tests.system.running_system import System
+from tests.waiting import SLOW_MACHINE_SECONDS, wait_for
 
 LEFT = int(os.environ.get("STREAMS_LEFT", "200"))
 """How many streams are opened and left: 600 in `make test-nightly`; the report's figure is of 5,000."""
@@ -25,18 +26,17 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), re
 
 @pytest.mark.more_cases
 def test_streams_that_were_left_are_given_back(client: Client, system: System) -> None:
-    """Although no event is sent, two seconds later no stream is open and nothing has grown."""
+    """Although no event is sent, soon no stream is open, and nothing has grown."""
     _open_and_leave(client.url, AT_ONCE)
     before = _resident_megabytes(system)
     started = time.monotonic()
     _open_and_leave(client.url, LEFT)
     seconds = time.monotonic() - started
-    time.sleep(2)
-    still, after = _open_streams(client), _resident_megabytes(system)
+    wait_for(lambda: _open_streams(client) == 0, SLOW_MACHINE_SECONDS)
+    after = _resident_megabytes(system)
 
-    figures = f"open {still:.0f}, {before:.0f} MB before, {after:.0f} MB after"
+    figures = f"{before:.0f} MB before, {after:.0f} MB after"
     print(f"{LEFT} opened and left in {seconds:.1f} s: {figures}")  # noqa: T201 asked for with -s
-    assert still == 0
     assert after - before < GROWTH_MEGABYTES_MAX
     assert client.get("/api/health").outcome == (200, None)
 
@@ -47,7 +47,6 @@ def test_one_client_holds_so_many(client: Client) -> None:
     refused = exchange(client.url, head("GET", "/api/health/stream"))
     for connection in held:
         connection.close()
-    time.sleep(1)
 
     assert refused.outcome == (429, "RATE_LIMITED")
     assert "retry-after" in refused.headers
@@ -62,7 +61,7 @@ def _open_and_leave(url: str, number: int) -> None:
 def _connect(url: str) -> socket.socket:
     """Opens a stream and returns its first event; tries again while the last place is being freed."""
     address = urllib.parse.urlsplit(url)
-    for _ in range(50):
+    for _ in range(200):
         connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=10)
         connection.sendall(head("GET", "/api/health/stream"))
         got = b""

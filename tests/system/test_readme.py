@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from devstack.ports import free_port
 
+from tests.devstack.running import own_ports
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +48,7 @@ def _started(tmp_path: Path) -> Iterator[str]:
     script = f'make() {{ {make} --directory="{ROOT}" --assume-old=.venv/.runs "$@"; }}\n{command}\n'
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     port = free_port()
-    environment = {**kept, "GATEWAY_PORT": str(port), "DATA_DIR": str(tmp_path / "data")}
+    environment = {**kept, **own_ports(), "GATEWAY_PORT": str(port), "DATA_DIR": str(tmp_path / "data")}
     with (tmp_path / "log").open("w+b") as log:
         system = subprocess.Popen(
             ["bash", "-c", script], env=environment, stdout=log, stderr=log, start_new_session=True

@@ -91,7 +91,7 @@ async def test_ready_once_auth_service_is_up(
 
         await auth.start()
         try:
-            await until(lambda: _ready(port), seconds=10)
+            await until(lambda: _ready(port))
             stored = Stored(users_pool)
 
             await _publish(redis, registration_started=RegistrationStarted(user_id=str(ada.id)))
@@ -104,7 +104,7 @@ async def test_ready_once_auth_service_is_up(
                 user = await stored.find(ada)
                 return user is not None and user.last_login_at is not None
 
-            await until(is_signed_in, seconds=10)
+            await until(is_signed_in)
             assert [duplicate.id] == auth.refused
             assert await stored.find(duplicate) is None
 
@@ -112,7 +112,7 @@ async def test_ready_once_auth_service_is_up(
                 query = "SELECT count(*) FROM users.outbox WHERE published_at IS NULL"
                 return bool(await users_pool.fetchval(query) == 0)
 
-            await until(is_relayed, seconds=10)
+            await until(is_relayed)
             entries: Any = await redis.xrange(stream.STREAM)
             published = [Event.FromString(fields[stream.FIELD]) for _, fields in entries]
             assert [str(ada.id)] == [
@@ -131,7 +131,7 @@ async def test_works_without_redis(environment: dict[str, str], users_pool: Pool
     ada = a_user("ada@example.org")
     auth.waiting[ada.id] = Registration("ada@example.org", "Ada Lovelace", Role.USER)
     async with _running(environment):
-        await until(lambda: _ready(int(environment["USERS_HTTP_PORT"])), seconds=10)
+        await until(lambda: _ready(int(environment["USERS_HTTP_PORT"])))
         async with open_channel(
             f"127.0.0.1:{environment['USERS_GRPC_PORT']}",
             service_tokens=service_tokens("auth-service"),

@@ -19,6 +19,8 @@ from auth_service.adapters.breached_passwords import (
 )
 from prometheus_client import REGISTRY
 
+from tests.waiting import SLOW_MACHINE_SECONDS
+
 BREACHED = "orbital-walrus-7-pancake"
 PADDING_ONLY = "glacier-lamp-1881-teapot"
 Reply = Callable[[str], bytes]
@@ -219,7 +221,7 @@ async def test_a_service_without_an_answer_refuses_no_password(reply: Reply) -> 
 
         assert not await BreachedPasswordsService(server.url, seconds=0.5)(BREACHED)
         assert _count("service", "failed") == before + 1
-        assert time.perf_counter() - began < 3.0
+        assert time.perf_counter() - began < SLOW_MACHINE_SECONDS
         assert len(server.requests) == 1
 
 

@@ -147,11 +147,11 @@ async def test_bcrypt_reads_the_first_72_bytes() -> None:
 )
 def test_an_absurd_cost_is_refused_without_computing_it(text: str, said: str) -> None:
     """Otherwise anyone who knows the address could keep the pool busy."""
-    began = time.perf_counter()
+    began = time.process_time()
     fault = foreign_hashes.fault(text)
 
     assert said in (fault or "")
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tests.chassis.auth_client.auth_stand_in import KEY, Stack, of_user, open_st
 from tests.chassis.identity.tokens import payload, sign
 from tests.chassis.waiting import until
 from tests.fakes.service_keys import entry_of, service_keys
+from tests.waiting import SLOW_MACHINE_SECONDS
 
 
 @asynccontextmanager
@@ -68,7 +69,7 @@ async def test_revocation_by_the_stream(valkey: Valkey) -> None:
         await publish(valkey, of_user(claims))
         await until(lambda: refused(stack, token))
 
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < SLOW_MACHINE_SECONDS
         assert stack.auth.introspected == 0
 
 
@@ -100,5 +101,5 @@ async def test_revocation_while_redis_is_away(own_valkey: Valkey, freezes: bool)
         # What a dead stream has lost is on auth-service's list; a frozen one has lost nothing.
         assert freezes or await refused(stack, token)
         await stack.authenticator.authenticate(sign(KEY))
-        assert seconds < 1.2
+        assert seconds < SLOW_MACHINE_SECONDS
         assert asked == stack.auth.introspected

@@ -120,8 +120,8 @@ async def test_a_stopped_instance_hands_its_work_to_the_next_at_once(valkey: Val
     await end_task(task)
     await asyncio.wait([task])
     clerk = Clerk()
-    begin(consumer(valkey, clerk).run())
-    await until(lambda: clerk.handled == ["a", "b"], seconds=3)
+    begin(consumer(valkey, clerk, claim_after_seconds=600.0).run())
+    await until(lambda: clerk.handled == ["a", "b"])
 
 
 async def test_the_work_of_a_dead_instance_is_claimed(valkey: Valkey, begin: Begin) -> None:
@@ -163,7 +163,7 @@ async def test_a_lost_stream_is_recreated(
     own_valkey.kill()
     await append("b")
     await asyncio.to_thread(own_valkey.start)
-    await until(lambda: {"a", "b"} <= set(clerk.handled[1:]), seconds=6)
+    await until(lambda: {"a", "b"} <= set(clerk.handled[1:]))
 
 
 async def test_a_flushed_stream_is_recreated(
@@ -178,7 +178,7 @@ async def test_a_flushed_stream_is_recreated(
     await client.flushall()
     await client.aclose()
     await append("b")
-    await until(lambda: "b" in clerk.handled, seconds=6)
+    await until(lambda: "b" in clerk.handled)
 
 
 async def test_a_handler_runs_under_the_events_name_and_trace(valkey: Valkey, begin: Begin) -> None:

@@ -69,7 +69,7 @@ async def test_what_cannot_succeed_is_put_aside(valkey: Valkey, begin: Begin, er
     desk = Desk(valkey, {"bad": [error]})
     await publish(valkey, changed("bad"), changed("a"), changed("b"))
     begin(desk.consumer.run())
-    await until(lambda: desk.handled == ["a", "b"], seconds=10)
+    await until(lambda: desk.handled == ["a", "b"])
 
     assert desk.tries.count("bad") == dead_letters.PERMANENT_TRIES
     assert desk.audited == [
@@ -91,9 +91,9 @@ async def test_what_is_away_is_waited_for(valkey: Valkey, begin: Begin, error: E
     desk = Desk(valkey, {"slow": [error] * 12 + [error]})
     await publish(valkey, changed("slow"))
     begin(desk.consumer.run())
-    await until(lambda: len(desk.tries) > dead_letters.PERMANENT_TRIES + 3, seconds=15)
+    await until(lambda: len(desk.tries) > dead_letters.PERMANENT_TRIES + 3)
     desk._failures.clear()
-    await until(lambda: desk.handled == ["slow"], seconds=5)
+    await until(lambda: desk.handled == ["slow"])
 
     assert desk.audited == []
 
@@ -119,9 +119,9 @@ async def test_forgeries_are_skipped_and_reported_once(valkey: Valkey, begin: Be
     desk = Desk(valkey)
     began = monotonic()
     begin(desk.consumer.run())
-    await until(lambda: desk.handled == ["good"], seconds=10)
+    await until(lambda: desk.handled == ["good"])
 
-    assert monotonic() - began < 5
+    assert monotonic() - began < 30
     assert desk.tries == ["good"]
     assert sorted(details["reason"] for action, details in desk.audited) == [
         "malformed",
@@ -152,7 +152,7 @@ async def test_an_operator_sends_again_and_drops(
     await publish(valkey, changed("bad"), changed("worse"))
     begin(desk.consumer.run())
     async with Redis.from_url(valkey.url) as redis:
-        await until(lambda: _has(redis, 2), seconds=10)
+        await until(lambda: _has(redis, 2))
         first, second = await dead_letters.listed(redis, GROUP)
 
     async def run(*arguments: str) -> int:
@@ -164,7 +164,7 @@ async def test_an_operator_sends_again_and_drops(
     assert await run("drop", second.letter_id) == 0
     desk._failures.clear()
     assert await run("requeue", "all") == 0
-    await until(lambda: desk.handled == ["bad"], seconds=5)
+    await until(lambda: desk.handled == ["bad"])
     assert await run("list") == 0
     assert "0 dead letters" in capsys.readouterr().out
 

@@ -52,7 +52,7 @@ async def test_notify_wakes_the_relay_at_once(
     await until(lambda: relay.leading)
     for number in range(5):
         await append(str(number))
-        await until(partial(_has, valkey, number + 1), seconds=2)
+        await until(partial(_has, valkey, number + 1))
 
 
 async def test_a_lost_notification_is_made_up_for_by_looking(
@@ -63,7 +63,7 @@ async def test_a_lost_notification_is_made_up_for_by_looking(
     await until(lambda: relay.leading)
     await asyncio.sleep(0.2)
     await pool.execute("INSERT INTO stock.outbox (event_id, payload) VALUES (gen_random_uuid(), '')")
-    await until(lambda: _has(valkey, 1), seconds=2)
+    await until(lambda: _has(valkey, 1))
 
 
 async def test_heartbeats_are_sent_only_where_readers_wait_for_them(
@@ -87,7 +87,7 @@ async def test_heartbeats_are_sent_only_where_readers_wait_for_them(
     assert await sent() == 0
 
     begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url, heartbeats=True).run())
-    await until(lambda: are_sent(4), seconds=5)
+    await until(lambda: are_sent(4))
 
 
 LAST_ID = f"{2**64 - 1}-{2**64 - 1}"
@@ -104,7 +104,7 @@ async def test_a_stream_whose_ids_lie_far_ahead_is_recreated(
     async with Redis.from_url(valkey.url) as redis:
         await redis.xadd(stream.STREAM, {"event": b""}, id=far)
         await append("after")
-        await until(lambda: _are(valkey, ["before", "after"]), seconds=5)
+        await until(lambda: _are(valkey, ["before", "after"]))
         last = (await redis.xinfo_stream(stream.STREAM))["last-generated-id"]
         assert not stream.is_ahead(last.decode(), int((await redis.time())[0]) * 1000)
 
@@ -121,7 +121,7 @@ async def test_of_two_relays_one_publishes_and_the_other_takes_over(
     leader = 0 if relays[0].leading else 1
     await end_task(tasks[leader])
     await append("after")
-    await until(lambda: relays[1 - leader].leading, seconds=3)
+    await until(lambda: relays[1 - leader].leading)
     await until(lambda: _pending_is(pool, 0))
     arrived = await user_ids(valkey)
     assert len(arrived) == len(set(arrived)) == 61
@@ -142,7 +142,7 @@ async def test_while_redis_is_away_events_wait(
     await asyncio.sleep(0.5)
     assert await pool.fetchval("SELECT count(*) FROM stock.outbox WHERE published_at IS NULL") == 1
     await asyncio.to_thread(own_valkey.start)
-    await until(lambda: _has(own_valkey, 1), seconds=3)
+    await until(lambda: _has(own_valkey, 1))
 
 
 async def test_a_killed_redis_gets_everything_again(
@@ -160,7 +160,7 @@ async def test_a_killed_redis_gets_everything_again(
     own_valkey.kill()
     await append("meanwhile")
     await asyncio.to_thread(own_valkey.start)
-    await until(lambda: _has(own_valkey, 251), seconds=5)
+    await until(lambda: _has(own_valkey, 251))
     assert sorted(await user_ids(own_valkey)) == sorted(
         [*(str(number) for number in range(250)), "meanwhile"]
     )
@@ -181,7 +181,7 @@ async def test_a_redis_that_lost_its_data_while_no_relay_ran_is_noticed_at_start
     own_valkey.kill()
     await asyncio.to_thread(own_valkey.start)
     begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=own_valkey.url).run())
-    await until(lambda: _has(own_valkey, 1), seconds=3)
+    await until(lambda: _has(own_valkey, 1))
 
 
 async def test_a_lost_end_of_the_stream_is_published_again_and_the_rest_is_not(
@@ -195,7 +195,7 @@ async def test_a_lost_end_of_the_stream_is_published_again_and_the_rest_is_not(
     entries: Any = await client.xrange(stream.STREAM)
     await client.xdel(stream.STREAM, *(identifier for identifier, _ in entries[-3:]))
     await client.aclose()
-    await until(lambda: _has(valkey, 10), seconds=3)
+    await until(lambda: _has(valkey, 10))
     assert sorted(await user_ids(valkey)) == [str(number) for number in range(10)]
 
 
@@ -215,7 +215,7 @@ async def test_a_silent_redis_holds_up_nothing_but_itself(
         await append(str(number))
     await asyncio.sleep(1.5)
     _signal(own_valkey, signal.SIGCONT)
-    await until(lambda: _pending_is(pool, 0), seconds=5)
+    await until(lambda: _pending_is(pool, 0))
     assert {*map(str, range(20)), "a"} == set(await user_ids(own_valkey))
 
 

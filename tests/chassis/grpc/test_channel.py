@@ -20,6 +20,7 @@ from vestibule.users.v1.user_pb2 import User
 
 from tests.chassis.grpc.stack import SERVICES, Stack, open_stack, sign_in
 from tests.fakes.service_keys import service_tokens
+from tests.waiting import SLOW_MACHINE_SECONDS, WITHIN_SECONDS
 
 GET_ME = user_service_pb2.GetMeRequest()
 DELETE_ME = user_service_pb2.DeleteMeRequest(password="x")
@@ -118,7 +119,7 @@ async def test_unreachable_service() -> None:
             with pytest.raises(Unavailable):
                 await users.DeleteMe(DELETE_ME)
 
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3 * RECONNECT_SECONDS
 
 
 async def test_write_waits_for_a_pod_that_comes() -> None:
@@ -202,7 +203,7 @@ async def test_service_that_comes_back() -> None:
                 except Unavailable:
                     await asyncio.sleep(0.05)
 
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < SLOW_MACHINE_SECONDS
 
 
 async def test_deadlines(stack: Stack) -> None:
@@ -220,7 +221,7 @@ async def test_deadlines(stack: Stack) -> None:
     with pytest.raises(DeadlineExceeded):
         await stack.users.GetMe(GET_ME, timeout=30)
 
-    assert 0.2 <= time.monotonic() - started < 1
+    assert 0.2 <= time.monotonic() - started < SLOW_MACHINE_SECONDS
 
 
 async def test_cancelling_the_caller_cancels_the_call(stack: Stack) -> None:
@@ -245,7 +246,7 @@ async def test_cancelling_the_caller_cancels_the_call(stack: Stack) -> None:
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await calling
-    await asyncio.wait_for(cancelled.wait(), 2)
+    await asyncio.wait_for(cancelled.wait(), WITHIN_SECONDS)
 
 
 async def test_bytes_in_bytes_out(stack: Stack) -> None:

@@ -18,6 +18,7 @@ from vestibule.health.v1 import health_service_pb2
 from tests.chassis.grpc.stack import (
     Stack,
 )
+from tests.waiting import SLOW_MACHINE_SECONDS, WITHIN_SECONDS
 
 
 def event(tag: str) -> Event:
@@ -75,11 +76,11 @@ async def test_streams_do_not_hold_up_a_stop(stack: Stack) -> None:
     stream = aiter(stack.health.StreamHealth(health_service_pb2.StreamHealthRequest()))
     await anext(stream)
     started = time.monotonic()
-    await stack.server.stop(5)
+    await stack.server.stop(60)
     with pytest.raises(Unavailable):
         await anext(stream)
 
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < SLOW_MACHINE_SECONDS
 
 
 async def test_stream_in_the_middle_of_sending_ends_too(stack: Stack) -> None:
@@ -92,14 +93,14 @@ async def test_stream_in_the_middle_of_sending_ends_too(stack: Stack) -> None:
     stack.script.streams["StreamHealth"] = chatty
     stream = aiter(stack.health.StreamHealth(health_service_pb2.StreamHealthRequest()))
     await anext(stream)
-    stopping = asyncio.create_task(stack.server.stop(5))
+    stopping = asyncio.create_task(stack.server.stop(60))
     started = time.monotonic()
     with pytest.raises(Unavailable):
         async for _ in stream:
             pass
     await stopping
 
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < SLOW_MACHINE_SECONDS
 
 
 async def test_stream_that_its_client_leaves(stack: Stack) -> None:
@@ -117,4 +118,4 @@ async def test_stream_that_its_client_leaves(stack: Stack) -> None:
     stream: Any = stack.health.StreamHealth(health_service_pb2.StreamHealthRequest())
     await anext(stream)
     await stream.aclose()
-    await asyncio.wait_for(closed.wait(), 2)
+    await asyncio.wait_for(closed.wait(), WITHIN_SECONDS)

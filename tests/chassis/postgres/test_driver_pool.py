@@ -10,6 +10,8 @@ import pytest_asyncio
 from chassis.postgres import driver_pool
 from chassis.postgres.driver_pool import DriverPool
 
+from tests.waiting import WITHIN_SECONDS
+
 SIZE_MAX = 2
 
 
@@ -90,7 +92,7 @@ async def test_a_waiter_that_gives_up_as_it_is_served_passes_it_on(
         lent[0].terminate()
     drivers.release(lent[0])
     first.cancel()
-    driver = await asyncio.wait_for(second, 2)
+    driver = await asyncio.wait_for(second, WITHIN_SECONDS)
     assert await driver.fetchval("SELECT 1") == 1
     assert first.cancelled()
     drivers.release(driver)
@@ -150,7 +152,7 @@ async def test_a_cancelled_statement_ends_before_the_next_one(drivers: DriverPoo
             await driver.execute("SELECT pg_sleep(5)")
     drivers.release(driver)
     assert await drivers.acquire(1) is driver
-    assert await asyncio.wait_for(driver.fetchval("SELECT 1"), 2) == 1
+    assert await asyncio.wait_for(driver.fetchval("SELECT 1"), WITHIN_SECONDS) == 1
     drivers.release(driver)
 
 

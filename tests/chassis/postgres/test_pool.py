@@ -12,6 +12,8 @@ from chassis.startup_errors import StartupError
 from devstack.ports import free_port
 from devstack.postgres import Postgres
 
+from tests.waiting import SLOW_MACHINE_SECONDS
+
 
 async def test_a_transaction_commits_and_then_calls_back(pool: Pool) -> None:
     await pool.execute("CREATE TABLE item (name text)")
@@ -69,7 +71,7 @@ async def test_an_exhausted_pool_is_unavailable_in_time(empty_database: str) -> 
             started = monotonic()
             with pytest.raises(Unavailable) as caught:
                 await pool.execute("SELECT 1")
-            assert 0.15 < monotonic() - started < 0.6
+            assert 0.15 < monotonic() - started < SLOW_MACHINE_SECONDS
             assert caught.value.retry_after_seconds
         assert await pool.fetchval("SELECT 1") == 1
 
@@ -156,7 +158,7 @@ async def test_an_outage_is_unavailable_at_once_and_heals(own_postgres: Postgres
         started = monotonic()
         with pytest.raises(Unavailable):
             await pool.fetchval("SELECT 1")
-        assert monotonic() - started < 1
+        assert monotonic() - started < SLOW_MACHINE_SECONDS
         await asyncio.to_thread(own_postgres.start)
         assert await pool.fetchval("SELECT count(*) FROM item") == 0
 
@@ -196,7 +198,7 @@ async def test_an_unknown_database_is_reported_at_once(postgres: Postgres) -> No
     with pytest.raises(StartupError, match="nowhere"):
         async with open_pool(postgres.url(database="nowhere"), application_name="t"):
             pass
-    assert monotonic() - started < 2
+    assert monotonic() - started < SLOW_MACHINE_SECONDS
 
 
 async def _select_one(url: str) -> int:

@@ -213,7 +213,7 @@ async def test_follows_pods_by_watch(api: Api, cluster: Cluster) -> None:
     lists = api.lists
     api.gone = True
     api.cut()
-    await until(lambda: api.lists > lists, seconds=10)
+    await until(lambda: api.lists > lists)
     await until(lambda: len(api._watchers) == 1)
     api.send("ADDED", a_pod("search-3"))
     await until(lambda: "search-3" in cluster.pods)

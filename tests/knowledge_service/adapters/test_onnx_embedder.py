@@ -1,7 +1,6 @@
 """The embedding model of development and tests."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -39,13 +38,12 @@ async def test_the_event_loop_goes_on(embedder: OnnxEmbedder) -> None:
     """Other work runs while passages are embedded."""
     turns = 0
     embedding = asyncio.ensure_future(embedder.embed_passages(["fever " * 200] * 8))
-    begun = time.perf_counter()
     while not embedding.done():
         await asyncio.sleep(0.001)
         turns += 1
 
     assert len(await embedding) == 8
-    assert turns > (time.perf_counter() - begun) / 0.1
+    assert turns > 5
 
 
 async def test_any_text_can_be_embedded(embedder: OnnxEmbedder) -> None:
