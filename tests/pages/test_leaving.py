@@ -1,9 +1,12 @@
 """How a page is left: by signing out, by a session that ends, for another user, for want of a connection."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.pages.conftest import OpenWindow, opened
 from tests.system.client import Client, User
+
+pytestmark = pytest.mark.nightly
 
 
 def test_nothing_is_left_behind_after_signing_out(window: OpenWindow, ada: User) -> None:
