@@ -99,7 +99,11 @@ def test_shows_a_killed_component_without_a_reload(browser: Browser, stack: Stac
     story = page.text_content(".story")
     announced = page.text_content("#announce")
     keep(page, "status-down")
-    for scheme, width, name in (("dark", 1000, "status-down-dark"), ("light", 360, "status-down-narrow")):
+    for scheme, width, name in (
+        ("dark", 1000, "status-down-dark"),
+        ("light", 360, "status-down-narrow"),
+        ("dark", 360, "status-down-narrow-dark"),
+    ):
         other = opened(browser, stack, width=width, scheme=scheme)
         other.wait_for_selector(component("user-service", "down"))
         keep(other, name)

@@ -9,7 +9,7 @@ from health_aggregator.domain.evaluation import FAILING
 from health_aggregator.page.glyphs import STATE_GLYPHS, tone
 from health_aggregator.page.words import DEGRADED, STATE_WORDS
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 192, 56, 16, 52, 16
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 204, 56, 16, 52, 16
 _NAME_LETTERS = 18
 _NODES = 40
 

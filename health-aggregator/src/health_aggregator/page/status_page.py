@@ -66,7 +66,7 @@ def status_page(content: PageContent) -> str:
         '<noscript><meta http-equiv="refresh" content="15"></noscript></head><body>'
         f"{glyphs.sprite()}"
         '<a class="skip" href="#components">Skip to the components</a>'
-        '<header><p class="brand">Vestibule <span>status</span></p>'
+        '<header><p class="brand"><a href="/">Vestibule</a> <span>status</span></p>'
         '<p id="live" class="live" hidden><span class="dot" aria-hidden="true"></span>'
         '<span id="live-word"></span></p>'
         '</header><p id="announce" class="unseen" role="status" aria-live="polite"></p>'
@@ -119,8 +119,8 @@ def _components(content: PageContent) -> str:
     return (
         '<section aria-labelledby="components"><h2 id="components" tabindex="-1">Components</h2>'
         f'<ul class="components">{rows}</ul>'
-        '<p class="note">Left: latency of the last 60 checks. Right: the last 90 days, oldest first; '
-        "a notch from above is downtime, a dot at the bottom a day without data.</p></section>"
+        '<p class="note">The line is the latency of the last 60 checks. The bars are the last 90 days, '
+        "oldest first: a notch from above is downtime, a dot at the bottom a day without data.</p></section>"
     )
 
 
