@@ -35,7 +35,7 @@ from tests.databases import emptied
 
 EMPTYING = (
     "TRUNCATE knowledge.sources, knowledge.source_files, knowledge.documents, knowledge.passages,"
-    " knowledge.index_removals, knowledge.attempts, knowledge.hash_keys,"
+    " knowledge.index_removals, knowledge.attempts, knowledge.hash_keys, knowledge.master_keys,"
     " knowledge.erased_owners, knowledge.outbox, knowledge.audit_clients,"
     " knowledge.indexed_passages, knowledge.term_counts"
 )
@@ -131,9 +131,10 @@ class Knowledge:
     pool: Pool
     embedder: FakeEmbedder = field(default_factory=FakeEmbedder)
     directory: Directory = field(default_factory=Directory)
+    seal: TextSeal = field(default_factory=lambda: TextSeal(MASTER_KEY))
 
     def __post_init__(self) -> None:
-        self.units = PostgresUnitsOfWork(self.pool, TextSeal(MASTER_KEY))
+        self.units = PostgresUnitsOfWork(self.pool, self.seal)
         weights = TermWeights(b"key")
         dimensions = self.embedder.dimensions
         self.index = InterruptedIndex(

@@ -1,10 +1,12 @@
 """One master key follows another: what is stored is encrypted again, and hashes stay the same."""
 
+import asyncio
 import os
 from datetime import timedelta
 
 import pytest
 from chassis.identity.caller import Caller
+from chassis.postgres.master_keys import record_use
 from chassis.startup_errors import StartupError
 from cryptography.exceptions import InvalidTag
 from knowledge_service.adapters.postgres.master_keys import FollowMasterKey, hash_key
@@ -80,8 +82,7 @@ async def test_what_no_key_opens_is_counted(knowledge: Knowledge, ada: Caller) -
 async def test_a_process_that_still_writes_with_the_old_key(knowledge: Knowledge, ada: Caller) -> None:
     """Its rows are found, also the passages of a document that another process stored."""
     old, new = TextSeal(MASTER_KEY, NEW), TextSeal(NEW, MASTER_KEY)
-    knowledge.units = PostgresUnitsOfWork(knowledge.pool, new)
-    document = await knowledge.put(ada)
+    document = await Knowledge(knowledge.pool, seal=new).put(ada)
     await knowledge.pool.execute("UPDATE knowledge.documents SET indexed_version = 0")
     async with PostgresUnitsOfWork(knowledge.pool, old).transaction() as unit:
         row = await knowledge.pool.fetchrow("SELECT * FROM knowledge.passages")
@@ -95,3 +96,41 @@ async def test_a_process_that_still_writes_with_the_old_key(knowledge: Knowledge
     assert _waiting() == 0
     async with PostgresUnitsOfWork(knowledge.pool, TextSeal(NEW)).statements() as unit:
         assert await unit.passages.visible([passage.id], [f"user:{ada.user_id}"])
+
+
+async def test_of_two_processes_the_one_with_the_newer_key_encrypts(
+    knowledge: Knowledge, ada: Caller
+) -> None:
+    """While both run, each accepts the other's key and both write; the old one rewrites nothing."""
+    old, new = TextSeal(MASTER_KEY, NEW), TextSeal(NEW, MASTER_KEY)
+    before, after = FollowMasterKey(knowledge.pool, old), FollowMasterKey(knowledge.pool, new)
+    await record_use(knowledge.pool, "knowledge", old.key_id)
+    await record_use(knowledge.pool, "knowledge", new.key_id)
+    await record_use(knowledge.pool, "knowledge", old.key_id)
+    for seal in (old, new):
+        await Knowledge(knowledge.pool, seal=seal).put(ada)
+
+    async with asyncio.timeout(60):
+        first, second, third, fourth = await asyncio.gather(before(), after(), before(), after())
+    rows = await knowledge.pool.fetch("SELECT sealed_with FROM knowledge.documents")
+
+    # A document and its passage.
+    assert (first, second + fourth, third) == (0, 2, 0)
+    assert {row["sealed_with"] for row in rows} == {new.key_id}
+
+
+async def test_after_a_rollback_the_old_key_encrypts(knowledge: Knowledge, ada: Caller) -> None:
+    """Once no process writes with the newer one any more."""
+    old, new = TextSeal(MASTER_KEY, NEW), TextSeal(NEW, MASTER_KEY)
+    await record_use(knowledge.pool, "knowledge", old.key_id)
+    await record_use(knowledge.pool, "knowledge", new.key_id)
+    await Knowledge(knowledge.pool, seal=new).put(ada)
+    follow = FollowMasterKey(knowledge.pool, old)
+    assert await follow() == 0
+
+    await knowledge.pool.execute(
+        "UPDATE knowledge.master_keys SET last_used_at = now() - interval '3 minutes' WHERE key_id = $1",
+        new.key_id,
+    )
+
+    assert await follow() == 2

@@ -2,14 +2,11 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from auth_service.domain.signing_key import RetiredKey, SigningKey
-
-NOTED_EVERY = timedelta(minutes=1)
-"""How often a process records the master key that it writes with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from chassis.clock import SystemClock
 from chassis.grpc.certificates import open_certificates
 from chassis.identity.service_keys import open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
+from chassis.postgres.master_keys import record_use
 from chassis.postgres.pool import open_pool
 from chassis.startup_errors import StartupError
 from pydantic import SecretStr
@@ -25,7 +26,7 @@ from auth_service.adapters.hmac_secrets import HmacImportIds
 from auth_service.adapters.import_file import JsonLinesFile
 from auth_service.adapters.key_follower import MasterKeyFollower
 from auth_service.adapters.master_key import MasterKey
-from auth_service.adapters.postgres.master_keys import PostgresResealing, note_use
+from auth_service.adapters.postgres.master_keys import PostgresResealing
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.adapters.user_imports import GrpcUserImports
 from auth_service.domain.audit import BEGINNING, Anchor
@@ -148,7 +149,7 @@ async def import_users(
         checked = await run.check(file)
         if check_only or (checked.refused and not skip_refused):
             return checked, None
-        await note_use(units.pool, ring.master_key.key_id)
+        await record_use(units.pool, "auth", ring.master_key.key_id)
         return checked, await run(file, checked)
 
 

@@ -15,6 +15,7 @@ from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.postgres import revision
+from chassis.postgres.master_keys import RECORDED_EVERY, record_use
 from chassis.postgres.pool import Pool, open_pool
 from vestibule.auth.v1 import (
     account_service_pb2_grpc,
@@ -36,10 +37,8 @@ from auth_service.adapters.audit_heads import EcdsaHeadSigner
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.local_authenticator import LocalAuthenticator
 from auth_service.adapters.postgres.mails import MailQueueListener, measure_backlog
-from auth_service.adapters.postgres.master_keys import note_use
 from auth_service.adapters.postgres.outbox import OUTBOX
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from auth_service.domain.master_key import NOTED_EVERY
 from auth_service.domain.signing_key import JWKS_CACHED, Schedule
 from auth_service.pages.documents import Documents
 from auth_service.pages.files import PageFiles
@@ -113,7 +112,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
-    await note_use(units.pool, ring.master_key.key_id)
+    await record_use(units.pool, SCHEMA, ring.master_key.key_id)
     _begin_events(lifecycle, settings, service_tokens.keys, ports)
     _begin_jobs(lifecycle, settings, ports, units)
     _begin_mails(lifecycle, settings, ports)
@@ -233,7 +232,8 @@ def _begin_keys(
     rotate = RotateSigningKey(ports.units, ring.master_key, times, ports.clock)
     begin("key rotation", ring.reload_seconds, rotate.if_due)
     begin("key retirement", ring.reload_seconds, RetireSigningKeys(ports.units, ring.master_key, ports.clock))
-    begin("master key in use", NOTED_EVERY.total_seconds(), partial(note_use, pool, ring.master_key.key_id))
+    recording = partial(record_use, pool, SCHEMA, ring.master_key.key_id)
+    begin("master key in use", RECORDED_EVERY.total_seconds(), recording)
     every_seconds = settings.audit_head_seconds
     sign = SignAuditHead(
         ports.units,

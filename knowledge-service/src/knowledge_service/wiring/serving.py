@@ -21,6 +21,7 @@ from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.postgres import revision
 from chassis.postgres.idempotency import purge_responses
+from chassis.postgres.master_keys import RECORDED_EVERY, record_use
 from chassis.postgres.pool import Pool, open_pool
 from chassis.sealing import derived_key
 from google.protobuf.descriptor import ServiceDescriptor
@@ -90,6 +91,7 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
     seal = TextSeal(*settings.master_keys)
     units = PostgresUnitsOfWork(pool, seal)
     hashing = await hash_key(pool, seal)
+    await record_use(pool, OUTBOX.schema, seal.key_id)
 
     service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     certificates = open_certificates(settings.tls_files)
@@ -120,6 +122,10 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
 
     purge = partial(purge_responses, pool, OUTBOX.schema)
     lifecycle.begin("response retention", jobs.every(RETENTION_SECONDS, "response retention", purge))
+    recording = partial(record_use, pool, OUTBOX.schema, seal.key_id)
+    lifecycle.begin(
+        "master key in use", jobs.every(RECORDED_EVERY.total_seconds(), "master key in use", recording)
+    )
     follow = FollowMasterKey(pool, seal)
     lifecycle.begin("master key", jobs.every(MASTER_KEY_SECONDS, "master key", follow))
     _begin_indexing(lifecycle, pool, index_document, remove_from_index)

@@ -6,16 +6,14 @@ from uuid import UUID
 
 from chassis.component import Component
 from chassis.idempotency.record import RESPONSES_KEPT
+from chassis.postgres.master_keys import IN_USE
 from chassis.postgres.pool import Pool
 
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from auth_service.domain.master_key import NOTED_EVERY, Remainder
+from auth_service.domain.master_key import Remainder
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 
 _BATCH = 500
-_STILL_NOTED = 2 * NOTED_EVERY
-"""For how long after its last use is recorded a process may have written with a key."""
-
 _REMAINDERS = """
 SELECT 'refresh tokens' AS what, count(*) AS count, max(expires_at) AS until
   FROM auth.sessions WHERE ended_at IS NULL AND expires_at > now() AND last_used_at <= $1
@@ -105,7 +103,7 @@ class PostgresResealing(Component):
               FROM auth.master_keys, others WHERE key_id = $1
             """,
             key_id,
-            _STILL_NOTED,
+            IN_USE,
         )
         return (None, False) if row is None else (row["since"], row["is_mixed"])
 
@@ -113,22 +111,3 @@ class PostgresResealing(Component):
         """Returns what was made before then; with None, everything."""
         rows = await self.pool.fetch(_REMAINDERS, since or datetime.now(UTC), RESPONSES_KEPT)
         return [Remainder(**row) for row in rows]
-
-
-async def note_use(pool: Pool, key_id: str) -> int:
-    """Records that this process writes with a master key.
-
-    Returns:
-        0, since there is nothing for a log to count.
-
-    Raises:
-        Unavailable: Postgres cannot be reached.
-    """
-    await pool.execute(
-        """
-        INSERT INTO auth.master_keys (key_id) VALUES ($1)
-            ON CONFLICT (key_id) DO UPDATE SET last_used_at = now()
-        """,
-        key_id,
-    )
-    return 0

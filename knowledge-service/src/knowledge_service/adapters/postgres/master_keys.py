@@ -7,11 +7,13 @@ from uuid import UUID
 
 import structlog
 from chassis.postgres.connection import Connection
+from chassis.postgres.master_keys import is_newest_in_use
 from chassis.postgres.pool import Pool
 from chassis.startup_errors import StartupError
 from cryptography.exceptions import InvalidTag
 from prometheus_client import Gauge
 
+from knowledge_service.adapters.postgres.outbox import OUTBOX
 from knowledge_service.adapters.text_seal import TextSeal
 
 log = structlog.get_logger()
@@ -90,7 +92,10 @@ async def hash_key(pool: Pool, seal: TextSeal) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class FollowMasterKey:
-    """Encrypts with the current master key what was encrypted with one that is accepted besides."""
+    """Encrypts with the current master key what was encrypted with one that is accepted besides.
+
+    A process whose key is not the newest in use leaves everything as it is.
+    """
 
     pool: Pool
     seal: TextSeal
@@ -116,6 +121,8 @@ class FollowMasterKey:
     async def _follow(self, table: _Table) -> int:
         """Encrypts some rows again; returns how many."""
         async with self.pool.transaction() as transaction:
+            if not await is_newest_in_use(transaction, OUTBOX.schema, self.seal.key_id):
+                return 0
             rows = await transaction.fetch(_waiting_rows(table), ["", *self.seal.key_ids[1:]])
             for row in rows:
                 try:
