@@ -15,6 +15,7 @@ OTHER_WORDS = {
     "TooManyPasskeys": "CONFLICT: the contract's word for a state that does not allow it",
     "SuccessorWaits": "CONFLICT: the contract's word for a state that does not allow it",
     "StoredResponseExpired": "CONFLICT: the contract's word for a state that does not allow it",
+    "SourceExists": "CONFLICT: the contract's word for a state that does not allow it",
     "TooManySources": "CONFLICT: the contract's word for a state that does not allow it",
     "TooManyWebhooks": "CONFLICT: the contract's word for a state that does not allow it",
     "TooManyApiKeys": "CONFLICT: the contract's word for a state that does not allow it",

@@ -9,7 +9,7 @@ import pytest
 from chassis.errors import Unavailable
 from chassis.identity.caller import Caller
 from knowledge_service.adapters.text_extraction.extractor import FileTextExtractor
-from knowledge_service.domain.source import SOURCES_MAX, Access, TooManySources
+from knowledge_service.domain.source import SOURCES_MAX, Access, SourceExists, TooManySources
 
 from tests.fakes.webdav_server import PASSWORD, USER, WebDavServer
 from tests.knowledge_service.knowledge import a_user
@@ -111,11 +111,23 @@ class Slow:
 async def test_so_many_sources(following: Following, server: WebDavServer, ada: Caller) -> None:
     """And no more, also at the same time; the password is stored encrypted."""
     adding = [
-        following.create(caller=ada, access=Access(server.url, USER, PASSWORD))
-        for _ in range(SOURCES_MAX + 2)
+        following.create(caller=ada, access=Access(f"{server.url}/{number}", USER, PASSWORD))
+        for number in range(SOURCES_MAX + 2)
     ]
     results = await asyncio.gather(*adding, return_exceptions=True)
 
     assert sum(isinstance(each, TooManySources) for each in results) == 2
     stored = await following.knowledge.pool.fetchval("SELECT s::text FROM knowledge.sources AS s LIMIT 1")
     assert PASSWORD.encode().hex() not in stored
+
+
+async def test_the_same_folder_twice(following: Following, server: WebDavServer, ada: Caller) -> None:
+    """Is refused however the address is written, also at the same time; others may follow it."""
+    url = server.url.rstrip("/")
+    written = (url, f"{url}/", url.replace("http:", "HTTP:"), f"{url}//")
+    adding = [following.create(caller=ada, access=Access(each, USER, PASSWORD)) for each in written]
+    results = await asyncio.gather(*adding, return_exceptions=True)
+
+    assert sum(isinstance(each, SourceExists) for each in results) == len(written) - 1
+    await following.create(caller=ada, access=Access(url, "other", PASSWORD))
+    await following.create(caller=a_user(), access=Access(url, USER, PASSWORD))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 from typing import Protocol
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from chassis.errors import Kind, ServiceError
@@ -40,6 +41,14 @@ class TooManySources(ServiceError):
     kind = Kind.CONFLICT
     reason = "CONFLICT"
     message = f"A user has {SOURCES_MAX} sources at most: delete one first."
+
+
+class SourceExists(ServiceError):
+    """The user has a source with the same folder and user already."""
+
+    kind = Kind.CONFLICT
+    reason = "CONFLICT"
+    message = "You follow this folder already: to change its app password, delete that source first."
 
 
 class Problem(StrEnum):
@@ -126,6 +135,13 @@ class Source:
     skipped: int = 0
 
     @property
+    def folder(self) -> tuple[object, ...]:
+        """The folder and the user in it: equal for all ways to write the same address."""
+        parts = urlsplit(self.url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        return parts.scheme, parts.hostname, port, unquote(parts.path).strip("/"), parts.query, self.user
+
+    @property
     def state(self) -> SourceState:
         """Where following it is."""
         if self.claimed:
@@ -208,8 +224,12 @@ class RemoteFolder(Protocol):
 class SourceRepository(Protocol):
     """The stored sources and what became of their files."""
 
-    async def add(self, source: Source, password: str) -> bool:
-        """Adds a source; returns False, and adds nothing, when its owner has `SOURCES_MAX`."""
+    async def lock(self, owner_id: UUID) -> None:
+        """Makes other transactions that lock a user's sources wait until this one ends."""
+        ...
+
+    async def add(self, source: Source, password: str) -> None:
+        """Adds a source."""
         ...
 
     async def owned(self, owner_id: UUID) -> Sequence[Source]:

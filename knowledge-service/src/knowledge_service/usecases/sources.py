@@ -13,9 +13,11 @@ from chassis.ids import uuid7
 
 from knowledge_service.domain.source import (
     SKIPPED_SHOWN_MAX,
+    SOURCES_MAX,
     Access,
     RemoteFolder,
     Source,
+    SourceExists,
     SourceFile,
     TooManySources,
 )
@@ -38,6 +40,7 @@ class CreateSource:
 
         Raises:
             Invalid: nothing may connect to the URL.
+            SourceExists: the caller follows this folder already.
             StoredResponseExpired: it was added before and has been deleted since.
             TooManySources: the caller has as many as one may have.
             TokenRevoked: the caller was erased since the token was issued.
@@ -50,14 +53,20 @@ class CreateSource:
         async with self.units.transaction() as unit:
             if not await unit.owners.admit(owner_id):
                 raise TokenRevoked
+            await unit.sources.lock(owner_id)
+            owned = await unit.sources.owned(owner_id)
             if (outcome := recorded_outcome(idempotency)) is not None:
-                owned = {each.id: each for each in await unit.sources.owned(owner_id)}
-                if outcome not in owned:
-                    raise StoredResponseExpired
-                return owned[outcome]
-            if not await unit.sources.add(source, access.password):
-                raise TooManySources
+                for before in owned:
+                    if before.id == outcome:
+                        return before
+                raise StoredResponseExpired
+            # First, so that a retry that came while its first attempt ended does not meet its own source.
             await record_outcome(unit, idempotency, source.id)
+            if source.folder in {each.folder for each in owned}:
+                raise SourceExists
+            if len(owned) >= SOURCES_MAX:
+                raise TooManySources
+            await unit.sources.add(source, access.password)
         return source
 
 

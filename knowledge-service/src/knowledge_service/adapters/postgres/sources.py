@@ -10,7 +10,6 @@ from chassis.postgres.connection import Connection, rows_affected
 
 from knowledge_service.adapters.text_seal import TextSeal
 from knowledge_service.domain.source import (
-    SOURCES_MAX,
     Access,
     Claim,
     Problem,
@@ -31,20 +30,19 @@ class PostgresSources:
     connection: Connection
     seal: TextSeal
 
-    async def add(self, source: Source, password: str) -> bool:
-        """Adds a source; returns False, and adds nothing, when its owner has `SOURCES_MAX`.
-
-        Of calls at the same time, the transactions wait for one another at the first statement.
-        """
+    async def lock(self, owner_id: UUID) -> None:
+        """Makes other transactions that lock a user's sources wait until this one ends."""
         await self.connection.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended('sources:' || $1::text, 0))", str(source.owner_id)
+            "SELECT pg_advisory_xact_lock(hashtextextended('sources:' || $1::text, 0))", str(owner_id)
         )
-        tag = await self.connection.execute(
+
+    async def add(self, source: Source, password: str) -> None:
+        """Adds a source."""
+        await self.connection.execute(
             """
             INSERT INTO knowledge.sources
                 (id, owner_id, sealed_url, sealed_user, sealed_password, sealed_with, created_at)
-            SELECT $1, $2, $3, $4, $5, $6, $7
-            WHERE (SELECT count(*) FROM knowledge.sources WHERE owner_id = $2) < $8
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
             """,
             source.id,
             source.owner_id,
@@ -53,9 +51,7 @@ class PostgresSources:
             self.seal.seal("source password", source.id, password),
             self.seal.key_id,
             source.created_at,
-            SOURCES_MAX,
         )
-        return rows_affected(tag) == 1
 
     async def owned(self, owner_id: UUID) -> Sequence[Source]:
         """Returns the sources of a user, the newest first."""
