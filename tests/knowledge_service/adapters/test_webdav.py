@@ -1,9 +1,14 @@
 """Folders on servers that a user may name: broken, hostile and endless ones."""
 
 import asyncio
+import itertools
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from ipaddress import ip_network
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from chassis.http.destinations import Destinations
@@ -112,10 +117,6 @@ async def test_what_a_folder_holds(server: Server) -> None:
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        (
-            sends(b"HTTP/1.1 301 -\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"),
-            Problem.REDIRECTED,
-        ),
         (sends(b"HTTP/1.1 599 -\r\nContent-Length: 0\r\n\r\n"), Problem.SERVER_ERROR),
         (sends(b"HTTP/1.1 207 -\r\nContent-Length: 0\r\n\r\n"), Problem.NOT_WEBDAV),
         (sends(b"HTTP/1.1 207 -\r\nContent-Length: 9\r\n\r\n<html></h"), Problem.NOT_WEBDAV),
@@ -164,6 +165,48 @@ async def test_no_server() -> None:
         with pytest.raises(SourceFailed) as failed:
             await FOLDER.entries(Access(url, "ada", "password"), "")
         assert failed.value.problem is Problem.UNREACHABLE
+
+
+async def test_a_host_that_changes_its_address(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request is resolved once, and connects to the address that was checked, or to none."""
+    private = Server()
+    port = urlsplit(server.access.url).port
+    listening = await asyncio.start_server(private.serve, "127.0.0.2", port)
+    answers = itertools.cycle(["127.0.0.1", "127.0.0.2"])
+    resolve = socket.getaddrinfo
+
+    def rebinding(host: str, *arguments: Any, **options: Any) -> Any:
+        return resolve(next(answers) if host == "rebinding.example" else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    folder = WebDavFolder(Destinations(allows_http=True, networks=(ip_network("127.0.0.1/32"),)))
+    access = replace(server.access, url=f"http://rebinding.example:{port}/dav")
+    server.answer = multistatus(found("/dav/a.txt"))
+
+    for _ in range(3):
+        assert len(await folder.entries(access, "")) == 1
+        with pytest.raises(SourceFailed) as failed:
+            await folder.entries(access, "")
+        assert failed.value.problem is Problem.ADDRESS_REFUSED
+
+    assert (len(server.heads), private.heads) == (3, [])
+    listening.close()
+
+
+async def test_a_redirect_is_not_followed(server: Server) -> None:
+    """Not even to an allowed address: its server is not connected to."""
+    elsewhere = Server()
+    listening = await asyncio.start_server(elsewhere.serve, "127.0.0.1", 0)
+    target = listening.sockets[0].getsockname()[1]
+    for status in (301, 302, 303, 307, 308):
+        head = f"HTTP/1.1 {status} -\r\nLocation: http://127.0.0.1:{target}/dav/\r\nContent-Length: 0\r\n\r\n"
+        server.answer = sends(head.encode())
+        with pytest.raises(SourceFailed) as failed:
+            await FOLDER.entries(server.access, "")
+        assert failed.value.problem is Problem.REDIRECTED
+
+    assert elsewhere.heads == []
+    listening.close()
 
 
 async def test_a_file_that_is_cut_off(server: Server) -> None:
