@@ -6,7 +6,8 @@ of MedQuAD (github.com/abachaa/MedQuAD, CC BY 4.0), with the grades that they ha
 TREC 2017 LiveQA medical task (github.com/abachaa/LiveQA_MedicalTask_TREC2017). This repository has neither.
 
 First the quality of each way to search and the speed of indexing, then latency and memory with more passages,
-which are made by mixing those of the collection.
+which are made by mixing those of the collection. With `--keep FOLDER` the filled servers stay there, and
+`--no-quality --keep FOLDER` measures them again without filling them.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from uuid import UUID, uuid4
 
 import bm25s
@@ -40,6 +42,15 @@ from bench.knowledge_edge import EdgeIndex
 LABELS = ("everyone",)
 PASSAGES_MAX = 100
 """How many passages are asked for, so that ten documents are among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The graded collection, with its questions as queries."""
+
+    documents: Sequence[Document]
+    questions: Sequence[Question]
+    queries: Sequence[Query]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +102,13 @@ def bm25(documents: Sequence[Document], questions: Sequence[Question]) -> list[l
 
 
 @asynccontextmanager
-async def postgres(folder: Path) -> AsyncIterator[tuple[Pool, Postgres]]:
+async def postgres(
+    folder: Path, settings: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[tuple[Pool, Postgres]]:
     """Runs a Postgres with the service's schema; yields the service's pool and the server."""
     service = BY_NAME["knowledge-service"]
     passwords = {role: f"{role}-password" for role in Database.role_names()}
-    server = Postgres(folder, settings={"maintenance_work_mem": "3GB", "shared_buffers": "512MB"})
+    server = Postgres(folder, settings=dict(settings))
     server.start()
     try:
         database = Database(server.url(), passwords, services=[service])
@@ -147,6 +160,20 @@ def print_quality(questions: Sequence[Question], rankings: Mapping[str, list[lis
         print(f"| {name} | {mean:.3f} | {mean / first:.2f} | {halves} | {statistics.fmean(recalls):.3f} |")
 
 
+async def measure_quality(
+    folder: Path, collection: Collection, embedder: OnnxEmbedder, judged: Judged
+) -> None:
+    """Prints how fast the collection is stored, and how well its questions are answered."""
+    async with postgres(folder / "postgres") as (pool, _):
+        indexes: dict[str, PassageIndex | EdgeIndex] = {
+            "pgvector": PgvectorIndex(pool, model=embedder.model, dimensions=embedder.dimensions),
+            "Qdrant's engine": EdgeIndex(folder / "edge", embedder.dimensions),
+        }
+        await store(collection, indexes)
+        rankings = {"BM25 of whole documents (`bm25s`)": bm25(judged.documents, judged.questions)}
+        print_quality(judged.questions, rankings | await search(judged.queries, collection, indexes))
+
+
 async def main() -> None:
     """Measures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -156,37 +183,32 @@ async def main() -> None:
         "--passages", type=int, nargs="*", default=[1_000, 100_000], help="sizes for latency, as 1000000"
     )
     parser.add_argument("--searches", type=int, default=200, help="searches per size")
+    parser.add_argument("--keep", type=Path, help="a folder for the filled servers, which stay")
+    parser.add_argument("--no-quality", action="store_true", help="measure latency and memory only")
+    parser.add_argument("--shared-buffers", default="512MB", help="Postgres' memory, as 4GB")
     arguments = parser.parse_args()
     documents, questions = load(arguments.data)
     print(f"load before: {os.getloadavg()[0]:.1f}", flush=True)
     embedder, weights = OnnxEmbedder(threads=arguments.threads), TermWeights(b"bench")
-    collection = await embed(documents, embedder, weights)
-    passages = len(collection.document_of)
-    print(
-        f"{len(documents)} documents, {passages} passages; cut, weighed and embedded:"
-        f" {len(documents) / collection.cpu_seconds:.1f} documents, {passages / collection.cpu_seconds:.1f}"
-        " passages per second of CPU time",
-        flush=True,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        async with postgres(Path(folder) / "postgres") as (pool, server):
-            index = PgvectorIndex(pool, model=embedder.model, dimensions=embedder.dimensions)
-            engine = EdgeIndex(Path(folder) / "edge", embedder.dimensions)
-            indexes: dict[str, PassageIndex | EdgeIndex] = {"pgvector": index, "Qdrant's engine": engine}
-            await store(collection, indexes)
-            queries = [
-                Query(await embedder.embed_query(each.text), weights.of_query(each.text))
-                for each in questions
-            ]
-            rankings = {"BM25 of whole documents (`bm25s`)": bm25(documents, questions)}
-            print_quality(questions, rankings | await search(queries, collection, indexes))
-            await knowledge_scale.measure_query(embedder, [each.text for each in questions])
-            entries = [entry for each in collection.entries.values() for entry in each]
-            for size in arguments.passages:
-                assert server.pid is not None
-                scale = knowledge_scale.Scale(
-                    index, embedder, server.url(), server.pid, Path(folder), entries, queries
-                )
+    queries = [
+        Query(await embedder.embed_query(each.text), weights.of_query(each.text)) for each in questions
+    ]
+    await knowledge_scale.measure_query(embedder, [each.text for each in questions])
+    with tempfile.TemporaryDirectory() as scratch:
+        folder: Path = arguments.keep or Path(scratch)
+        collection = Collection({}, {}, 0.0)
+        if not arguments.no_quality or any(
+            not knowledge_scale.is_filled(folder, n) for n in arguments.passages
+        ):
+            collection = await embed(documents, embedder, weights)
+        if not arguments.no_quality:
+            await measure_quality(Path(scratch), collection, embedder, Judged(documents, questions, queries))
+        settings = knowledge_scale.SETTINGS | {"shared_buffers": arguments.shared_buffers}
+        entries = [entry for each in collection.entries.values() for entry in each]
+        for size in arguments.passages:
+            async with postgres(knowledge_scale.folder_of(folder, size), settings) as (pool, server):
+                index = PgvectorIndex(pool, model=embedder.model, dimensions=embedder.dimensions)
+                scale = knowledge_scale.Scale(index, embedder, server, folder, entries, queries)
                 await scale.measure(size, arguments.searches)
     embedder.close()
     print(f"load after: {os.getloadavg()[0]:.1f}")

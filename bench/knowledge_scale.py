@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import numpy as np
+from devstack.postgres import Postgres
 from knowledge_service.adapters.onnx_embedder import OnnxEmbedder
 from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex
 from knowledge_service.domain.passage_index import IndexEntry, PassageIndex, Query
@@ -42,6 +43,15 @@ _SCANS = """
 """
 
 BATCH = 1000
+
+SETTINGS = {
+    "maintenance_work_mem": "3GB",
+    "max_parallel_maintenance_workers": "4",
+    "max_wal_size": "4GB",
+    "fsync": "off",
+}
+"""Of Postgres. What is filled can be filled again; searches write nothing."""
+
 EDGE_MAX = 100_000
 """Passages that Qdrant's engine is filled with at most: more take too long in one process."""
 
@@ -51,19 +61,36 @@ _DROP = """
         knowledge.indexed_passages_of_document;
     ALTER TABLE knowledge.indexed_passages DROP CONSTRAINT indexed_passages_pkey;
 """
-_BUILD = """
-    ALTER TABLE knowledge.indexed_passages ADD CONSTRAINT indexed_passages_pkey PRIMARY KEY (passage_id);
+_BUILD = (
+    "ALTER TABLE knowledge.indexed_passages ADD CONSTRAINT indexed_passages_pkey PRIMARY KEY (passage_id)",
+    """
     CREATE INDEX indexed_passages_by_meaning_384 ON knowledge.indexed_passages
         USING hnsw ((dense::halfvec(384)) halfvec_cosine_ops)
-        WHERE dimensions = 384 AND dense IS NOT NULL;
-    CREATE INDEX indexed_passages_of_document ON knowledge.indexed_passages (document_id);
+        WHERE dimensions = 384 AND dense IS NOT NULL
+    """,
+    "CREATE INDEX indexed_passages_of_document ON knowledge.indexed_passages (document_id)",
+    """
     CREATE INDEX indexed_passages_by_term ON knowledge.indexed_passages
-        USING gin (term_ids, labels) WITH (fastupdate = off);
+        USING gin (term_ids, labels) WITH (fastupdate = off)
+    """,
+    """
     INSERT INTO knowledge.term_counts
         SELECT unnest(term_ids), count(*) FROM knowledge.indexed_passages GROUP BY 1
-        UNION ALL SELECT 0, count(*) FROM knowledge.indexed_passages;
-    ANALYZE knowledge.indexed_passages;
-"""
+        UNION ALL SELECT 0, count(*) FROM knowledge.indexed_passages
+    """,
+    "VACUUM ANALYZE knowledge.indexed_passages",
+    "CHECKPOINT",
+)
+
+
+def folder_of(folder: Path, size: int) -> Path:
+    """Returns where the server with so many passages has its data."""
+    return folder / f"postgres-{size}"
+
+
+def is_filled(folder: Path, size: int) -> bool:
+    """Whether that server has its passages."""
+    return (folder_of(folder, size) / "filled").exists()
 
 
 async def measure_query(embedder: OnnxEmbedder, texts: Sequence[str]) -> None:
@@ -83,34 +110,33 @@ class Scale:
     Attributes:
         index: The index in Postgres.
         embedder: Whose vectors the entries have.
-        admin_url: The same Postgres, as its superuser.
-        server_pid: Its first process.
-        folder: Where Qdrant's engine may store its passages.
+        server: The same Postgres.
+        folder: Where the servers are, and where Qdrant's engine may store its passages.
         entries: Passages of the collection, which the others are made from.
         queries: Questions of the collection.
     """
 
     index: PgvectorIndex
     embedder: OnnxEmbedder
-    admin_url: str
-    server_pid: int
+    server: Postgres
     folder: Path
     entries: Sequence[IndexEntry]
     queries: Sequence[Query]
 
     async def measure(self, size: int, searches: int) -> None:
         """Prints latencies and sizes with so many passages in Postgres, and in Qdrant's engine."""
-        connection = await asyncpg.connect(self.admin_url)
-        begun = time.perf_counter()
-        await _fill(connection, self.entries, size, self.embedder.model)
-        seconds = time.perf_counter() - begun
+        connection = await asyncpg.connect(self.server.url())
+        if not is_filled(self.folder, size):
+            begun = time.perf_counter()
+            await _fill(connection, self.entries, size, self.embedder.model)
+            print(f"{size} passages in Postgres: filled in {time.perf_counter() - begun:.0f} s", flush=True)
+            (folder_of(self.folder, size) / "filled").touch()
         table, graph = [
             await connection.fetchval(f"SELECT pg_total_relation_size('knowledge.{name}') / 1048576")
             for name in ("indexed_passages", "indexed_passages_by_meaning_384")
         ]
         print(
-            f"{size} passages in Postgres: filled in {seconds:.0f} s, {table} MiB with indexes,"
-            f" of which the graph {graph} MiB",
+            f"{size} passages in Postgres: {table} MiB with indexes, of which the graph {graph} MiB",
             flush=True,
         )
         for caller in CALLERS:
@@ -120,9 +146,9 @@ class Scale:
             after = await connection.fetch(_SCANS)
             scans = (f"{new[0]} {new[1] - old[1]}" for old, new in zip(before, after, strict=True))
             print(f"scans in {searches + WARMING} searches: {', '.join(scans)}", flush=True)
-        print(f"Postgres holds {_server_mib(self.server_pid):.0f} MiB", flush=True)
+        print(f"Postgres holds {_server_mib(self.server.pid):.0f} MiB", flush=True)
         await connection.close()
-        if size <= EDGE_MAX:
+        if size <= EDGE_MAX and self.entries:
             await self._measure_engine(size, searches)
 
     async def _measure_engine(self, size: int, searches: int) -> None:
@@ -184,6 +210,7 @@ async def _fill(connection: asyncpg.Connection, entries: Sequence[IndexEntry], s
             kind, schema="knowledge", encoder=encode, decoder=bytes, format="binary"
         )
     await connection.execute("SET search_path = knowledge; " + _DROP)
+    begun = time.perf_counter()
     for batch in _batches(_synthetic(entries, size), size):
         await connection.copy_records_to_table(
             "indexed_passages",
@@ -200,7 +227,12 @@ async def _fill(connection: asyncpg.Connection, entries: Sequence[IndexEntry], s
             ],
             records=[_row(label, entry, model) for label, entry in batch],
         )
-    await connection.execute(_BUILD, timeout=3600)
+    print(f"rows in {time.perf_counter() - begun:.0f} s, the indexes follow", flush=True)
+    for statement in _BUILD:
+        begun = time.perf_counter()
+        await connection.execute(statement, timeout=7200)
+        words = " ".join(statement.split()[:3])
+        print(f"{words}: {time.perf_counter() - begun:.0f} s", flush=True)
 
 
 def _row(label: str, entry: IndexEntry, model: str) -> tuple[object, ...]:
@@ -236,8 +268,9 @@ def _of(times: Sequence[float], share: float) -> str:
     return f"{quantile(sorted(times), share):.1f}"
 
 
-def _server_mib(pid: int) -> float:
+def _server_mib(pid: int | None) -> float:
     """Returns what a process and its children hold, shared memory counted once."""
+    assert pid is not None
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     proportional = 0
     for each in (str(pid), *children):
