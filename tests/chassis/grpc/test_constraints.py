@@ -63,6 +63,8 @@ def wrong_with(value: Any, rules: str, kind: Any = FieldProto.TYPE_STRING) -> st
         ("string {[vestibule.api.v1.line]: true}", " \u00a0\u200b", "must not be blank"),
         ("string {[vestibule.api.v1.line]: true}", "Ada\u202eecalevoL", HIDDEN),
         ("string {[vestibule.api.v1.line]: true}", "\u0dc1\u0dca\u200d\u0dbb\u0dd3", None),
+        ("string {[vestibule.api.v1.not_blank]: true}", "\n\ta\n", None),
+        ("string {[vestibule.api.v1.not_blank]: true}", "\n\u3000\u200b\ufeff", "must not be blank"),
         ('string {pattern: "^[a-z]+$"}', "abc", None),
         ('string {pattern: "^[a-z]+$"}', "abc\n", "must match ^[a-z]+$"),
         ('string {in: ["a", "-a"]}', "-a", None),

@@ -26,6 +26,7 @@ class Form(Enum):
     EMAIL = "email"
     UUID = "uuid"
     LINE = "line"
+    NOT_BLANK = "not blank"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ _FORMS = {
     "buf.validate.StringRules.uuid": Form.UUID,
     string_rules_pb2.email_address.full_name: Form.EMAIL,
     string_rules_pb2.line.full_name: Form.LINE,
+    string_rules_pb2.not_blank.full_name: Form.NOT_BLANK,
 }
 _NAMES = {
     "min_len": "length_min",

@@ -20,6 +20,7 @@ Check: TypeAlias = Callable[[Any], str | None]
 
 REQUIRED = "is required"
 NUL = "must not contain NUL characters"
+BLANK = "must not be blank"
 HIDDEN = "must not contain invisible formatting characters"
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -109,8 +110,10 @@ def _string_checks(allowed: Constraints) -> Iterable[Check]:
             yield lambda value: None if _UUID.fullmatch(value) else "not a UUID"
         case Form.LINE:
             yield lambda value: "must not contain control characters" if _CONTROL.search(value) else None
-            yield lambda value: None if is_visible(value) else "must not be blank"
+            yield lambda value: None if is_visible(value) else BLANK
             yield lambda value: HIDDEN if has_hidden_format(value) else None
+        case Form.NOT_BLANK:
+            yield lambda value: None if is_visible(value) else BLANK
     if text := allowed.pattern:
         # In RE2, which protovalidate uses, a closing $ is the end of the text, not of its last line.
         pattern = re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", text))
