@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.webdav_server import WebDavServer, running_webdav_server
 from tests.knowledge_service.adapters.test_text_extraction import bomb, laughing, pdf, word
-from tests.system.client import Client, User
+from tests.system.client import Answer, Client, User
 from tests.system.test_knowledge import found, put
 from tests.system.test_sources import PATH, add, titles
 from tests.waiting import wait_for
@@ -57,6 +57,27 @@ def test_hostile_files(client: Client, server: WebDavServer) -> None:
     assert skipped == {name: reason for name, (_, reason) in FILES.items()}
     assert titles(client, owner) == {"good.pdf"}
     assert slowest < 5
+
+
+def test_a_role_that_is_lost_between_two_pages(client: Client, admin: User) -> None:
+    """The next page has only what the caller may see then, whoever the cursor was made for."""
+    user = client.join(proven=True)
+    own = {put(client, user).data["id"] for _ in range(2)}
+    shared = {put(client, admin, visibility="role:admin").data["id"] for _ in range(3)}
+
+    def listed(role: str, **params: object) -> Answer:
+        nonlocal user
+        changed = client.put(f"/api/users/{user.id}", token=admin.access_token, json={"role": role})
+        assert changed.status == 200, changed.text
+        user = client.sign_in(user)
+        return client.get("/api/knowledge/documents", token=user.access_token, params=params)
+
+    first = listed("admin", page_size=2)
+    assert {each["id"] for each in first.data} < shared
+    second = listed("user", page_size=100, cursor=first.pagination["next_cursor"])
+    ids = {each["id"] for each in second.data}
+    assert own <= ids
+    assert not shared & ids
 
 
 def test_who_is_admin_no_more(client: Client, admin: User) -> None:

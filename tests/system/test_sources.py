@@ -139,7 +139,7 @@ def test_addresses_that_are_refused(client: Client, owner: User, url: str) -> No
 
 def test_there_are_ten_at_most(client: Client, owner: User, server: WebDavServer) -> None:
     """And they are listed in pages."""
-    ids = [add(client, owner, server)["id"] for _ in range(10)]
+    ids = [add(client, owner, server, url=f"{server.url}/{number}")["id"] for number in range(10)]
     body = {"url": server.url, "user": USER, "app_password": PASSWORD}
 
     assert client.post(PATH, token=owner.access_token, json=body).outcome == (409, "CONFLICT")
@@ -206,6 +206,16 @@ def test_adding_twice(client: Client, owner: User, server: WebDavServer, system:
     assert owner.id in kept
     for secret in (PASSWORD, server.url, USER):
         assert secret.encode().hex() not in kept
+
+
+def test_the_same_folder_twice(client: Client, owner: User, server: WebDavServer) -> None:
+    """Is a conflict, also with another app password, until the first source is deleted."""
+    first = add(client, owner, server)
+    body = {"url": f"{server.url}/", "user": USER, "app_password": "another"}
+
+    assert client.post(PATH, token=owner.access_token, json=body).outcome == (409, "CONFLICT")
+    assert client.delete(f"{PATH}/{first['id']}", token=owner.access_token).status == 204
+    add(client, owner, server)
 
 
 def test_a_lost_response(client: Client, owner: User, server: WebDavServer, system: System) -> None:
