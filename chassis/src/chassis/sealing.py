@@ -58,3 +58,8 @@ def derived_key(master_key: bytes, purpose: str) -> bytes:
     """Returns 32 bytes of a master key: for one purpose, independent of other purposes'."""
     hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"vestibule/" + purpose.encode())
     return hkdf.derive(master_key)
+
+
+def key_name(master_key: bytes) -> str:
+    """Returns a name for a master key, from which the key cannot be computed."""
+    return derived_key(master_key, "master-key-names")[:8].hex()

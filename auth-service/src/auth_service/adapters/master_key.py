@@ -6,7 +6,7 @@ import hmac
 from dataclasses import replace
 from datetime import datetime
 
-from chassis.sealing import Sealing, derived_key
+from chassis.sealing import Sealing, derived_key, key_name
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -38,7 +38,7 @@ class MasterKey:
     @property
     def key_id(self) -> str:
         """A name for the key that writes, from which the key cannot be computed."""
-        return self.derived("master-key-names")[:8].hex()
+        return key_name(self._keys[0])
 
     def derived(self, purpose: str) -> bytes:
         """Returns 32 bytes of the key that writes: for one purpose, independent of other purposes'."""

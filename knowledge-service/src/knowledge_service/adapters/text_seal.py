@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from chassis.sealing import Sealing, derived_key
+from chassis.sealing import Sealing, derived_key, key_name
 
 
 class TextSeal:
@@ -17,8 +17,8 @@ class TextSeal:
         """
         keys = (master_key, *accepted)
         self._sealing = Sealing(*(derived_key(each, "documents") for each in keys))
-        self.key_ids = tuple(derived_key(each, "master-key-names")[:8].hex() for each in keys)
-        """Names of the keys, from which no key can be computed; first the one that seals."""
+        self.key_ids = tuple(map(key_name, keys))
+        """Names of the keys; first the one that seals."""
 
     def seal(self, place: str, of: UUID, text: str) -> bytes:
         """Returns a text that only `open` can read, and only with the same place and id.
