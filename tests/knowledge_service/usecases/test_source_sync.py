@@ -1,6 +1,7 @@
 """Following a folder of a real WebDAV server: documents come, change and go with its files."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -173,6 +174,23 @@ async def test_deleting_a_source(following: Following, server: WebDavServer, ada
     assert await following.knowledge.indexed() == {kept.id}
     with pytest.raises(NotFound):
         await following.seen()
+
+
+async def test_deleting_a_source_while_a_file_is_read(
+    following: Following, server: WebDavServer, ada: Caller
+) -> None:
+    """Leaves no document of that file behind."""
+    (server.folder / "a.txt").write_text("first")
+    source = await following.create(caller=ada, access=Access(server.url, USER, PASSWORD))
+
+    class Meanwhile(FileTextExtractor):
+        async def __call__(self, name: str, content: bytes) -> str:
+            await following.delete(caller=ada, source_id=source.id)
+            return await super().__call__(name, content)
+
+    assert await replace(following.sync_source, extract=Meanwhile())()
+    assert await following.documents() == {}
+    assert await following.knowledge.indexed() == set()
 
 
 async def test_erasing_the_owner(following: Following, server: WebDavServer, ada: Caller) -> None:

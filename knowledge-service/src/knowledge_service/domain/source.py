@@ -268,8 +268,8 @@ class SourceRepository(Protocol):
         """Returns what became of each file, by its key."""
         ...
 
-    async def save_file(self, source_id: UUID, file: SourceFile) -> None:
-        """Records what became of a file, if the source still exists."""
+    async def save_file(self, source_id: UUID, file: SourceFile) -> bool:
+        """Records what became of a file; returns False, and records nothing, if the source is gone."""
         ...
 
     async def delete_file(self, source_id: UUID, key: bytes) -> None:

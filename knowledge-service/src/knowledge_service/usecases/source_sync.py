@@ -270,5 +270,14 @@ class SyncSource:
         return document if document is not None and document.owner_id == claim.source.owner_id else None
 
     async def _save(self, claim: Claim, file: SourceFile) -> None:
+        """Records what became of a file.
+
+        Raises:
+            _Lost: the source was deleted meanwhile; a document made since then is deleted too.
+        """
         async with self.units.statements() as unit:
-            await unit.sources.save_file(claim.source.id, file)
+            if await unit.sources.save_file(claim.source.id, file):
+                return
+        if file.document_id is not None:
+            await self._delete_document(claim, file.document_id)
+        raise _Lost

@@ -170,9 +170,9 @@ class PostgresSources:
         )
         return {row["key"]: self._file(row) for row in rows}
 
-    async def save_file(self, source_id: UUID, file: SourceFile) -> None:
-        """Records what became of a file, if the source still exists."""
-        await self.connection.execute(
+    async def save_file(self, source_id: UUID, file: SourceFile) -> bool:
+        """Records what became of a file; returns False, and records nothing, if the source is gone."""
+        tag = await self.connection.execute(
             """
             INSERT INTO knowledge.source_files
                 (source_id, key, sealed_path, sealed_with, version, document_id, problem)
@@ -188,6 +188,7 @@ class PostgresSources:
             file.document_id,
             file.problem,
         )
+        return rows_affected(tag) == 1
 
     async def delete_file(self, source_id: UUID, key: bytes) -> None:
         """Forgets a file."""
