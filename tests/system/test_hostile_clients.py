@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from chassis.ids import uuid7
 
 from tests.system.client import Client
 from tests.system.raw import chunk, head
@@ -30,25 +31,43 @@ def _all_of(connection: socket.socket) -> bytes:
     return received
 
 
+def _answer_to_drops(dripping: socket.socket, kept: httpx.Client, url: str) -> bytes:
+    """Sends a byte per second until there is an answer; others are served meanwhile."""
+    began, answer = time.monotonic(), b""
+    dripping.settimeout(1)
+    while not answer and time.monotonic() - began < ANSWER_SECONDS:
+        with contextlib.suppress(TimeoutError):
+            dripping.sendall(b"x")
+            answer = dripping.recv(1_000)
+        assert kept.get(f"{url}/health").status_code == httpx.codes.OK
+    return answer
+
+
 def test_slow_head(base_url: str) -> None:
     """The gateway waits ten seconds for a head that comes byte by byte, or never begins.
 
     Who asks again and again over one connection keeps it all the while.
     """
     with _connect(base_url) as dripping, _connect(base_url) as silent, httpx.Client() as kept:
-        began = time.monotonic()
         dripping.sendall(b"GET /health HTTP/1.1\r\nHost: ves")
-        dripping.settimeout(1)
-        answer = b""
-        while not answer and time.monotonic() - began < ANSWER_SECONDS:
-            with contextlib.suppress(TimeoutError):
-                dripping.sendall(b"x")
-                answer = dripping.recv(1_000)
-            assert kept.get(f"{base_url}/health").status_code == httpx.codes.OK
 
-        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert _answer_to_drops(dripping, kept, base_url).startswith(b"HTTP/1.1 408 ")
         assert _all_of(silent) == b"", "there is no request to answer"
         assert kept.get(f"{base_url}/health").status_code == httpx.codes.OK
+
+
+@pytest.mark.nightly
+def test_slow_body(client: Client, base_url: str) -> None:
+    """The gateway waits half a minute for a document that comes byte by byte."""
+    headers = (
+        f"Authorization: Bearer {client.join().access_token}",
+        "Content-Type: application/json",
+        "Content-Length: 60000",
+    )
+    with _connect(base_url) as dripping, httpx.Client() as kept:
+        dripping.sendall(head("PUT", f"/api/knowledge/documents/{uuid7()}", *headers))
+
+        assert _answer_to_drops(dripping, kept, base_url).startswith(b"HTTP/1.1 408 ")
 
 
 def test_endless_head(base_url: str) -> None:
