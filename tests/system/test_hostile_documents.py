@@ -78,6 +78,8 @@ def test_a_role_that_is_lost_between_two_pages(client: Client, admin: User) -> N
     ids = {each["id"] for each in second.data}
     assert own <= ids
     assert not shared & ids
+    for each in shared:
+        client.delete(f"/api/knowledge/documents/{each}", token=admin.access_token)
 
 
 def test_who_is_admin_no_more(client: Client, admin: User) -> None:
