@@ -45,7 +45,7 @@ PASSAGES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Graded:
     """The graded collection, with its questions as queries."""
 
     documents: Sequence[Document]
@@ -161,7 +161,7 @@ def print_quality(questions: Sequence[Question], rankings: Mapping[str, list[lis
 
 
 async def measure_quality(
-    folder: Path, collection: Collection, embedder: OnnxEmbedder, judged: Judged
+    folder: Path, collection: Collection, embedder: OnnxEmbedder, graded: Graded
 ) -> None:
     """Prints how fast the collection is stored, and how well its questions are answered."""
     async with postgres(folder / "postgres") as (pool, _):
@@ -170,8 +170,8 @@ async def measure_quality(
             "Qdrant's engine": EdgeIndex(folder / "edge", embedder.dimensions),
         }
         await store(collection, indexes)
-        rankings = {"BM25 of whole documents (`bm25s`)": bm25(judged.documents, judged.questions)}
-        print_quality(judged.questions, rankings | await search(judged.queries, collection, indexes))
+        rankings = {"BM25 of whole documents (`bm25s`)": bm25(graded.documents, graded.questions)}
+        print_quality(graded.questions, rankings | await search(graded.queries, collection, indexes))
 
 
 async def main() -> None:
@@ -202,7 +202,7 @@ async def main() -> None:
         ):
             collection = await embed(documents, embedder, weights)
         if not arguments.no_quality:
-            await measure_quality(Path(scratch), collection, embedder, Judged(documents, questions, queries))
+            await measure_quality(Path(scratch), collection, embedder, Graded(documents, questions, queries))
         settings = knowledge_scale.SETTINGS | {"shared_buffers": arguments.shared_buffers}
         entries = [entry for each in collection.entries.values() for entry in each]
         for size in arguments.passages:

@@ -60,7 +60,7 @@ def test_hostile_files(client: Client, server: WebDavServer) -> None:
 
 
 def test_a_role_that_is_lost_between_two_pages(client: Client, admin: User) -> None:
-    """The next page has only what the caller may see then, whoever the cursor was made for."""
+    """The next page has only what the caller may see then, not what the cursor was made for."""
     user = client.join(proven=True)
     own = {put(client, user).data["id"] for _ in range(2)}
     shared = {put(client, admin, visibility="role:admin").data["id"] for _ in range(3)}
