@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from voice_service.adapters.energy_detector import EnergyDetector
 from voice_service.adapters.local_speech import EspeakSynthesizer, LocalTranscriber, SileroDetector
 from voice_service.domain.audio import SAMPLE_RATE, size_bytes
+from voice_service.domain.backends import SpeechDetector
 from voice_service.domain.segmenter import WINDOW_BYTES
 from voice_service.domain.session import Finish, Message, Session, Start
-from voice_service.domain.speech import SpeechDetector
 from voice_service.usecases.events import Final, Partial
 from voice_service.usecases.ports import Ports
+from voice_service.usecases.sessions import Sessions
 from voice_service.usecases.transcription import Transcribe
 
 from bench.voice_words import errors, words
@@ -100,7 +101,15 @@ def recordings(folder: Path) -> list[Recording]:
 async def measure(every: list[Recording]) -> None:
     """Transcribes each recording, those without noise as fast as they are spoken, and prints a table."""
     transcriber = LocalTranscriber()
-    ports = Ports(SileroDetector, transcriber, EspeakSynthesizer(("en-us",)), None, NoAudit())
+    ports = Ports(
+        detector=SileroDetector,
+        transcriber=transcriber,
+        synthesizer=EspeakSynthesizer(),
+        languages=("en",),
+        voices=("en-us",),
+        answers=None,
+        sessions=Sessions(NoAudit()),
+    )
     await _transcribe(ports, every[0], None, 0, Figures())  # loads the models
     print(
         "| voice, noise | words | errors, partial | errors, final | first partial | end to final | CPU s/s |"

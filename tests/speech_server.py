@@ -43,7 +43,7 @@ URLS = {
 VOICES = ("en-us", "en-gb")
 _OPENAI_RATE = 24_000
 
-SYNTHESIZER = EspeakSynthesizer(VOICES)
+SYNTHESIZER = EspeakSynthesizer()
 TRANSCRIBER = LocalTranscriber()
 
 
@@ -55,13 +55,27 @@ class SpeechServer:
         self.port = free_port()
         self.url = URLS[protocol].format(port=self.port)
         self._process: subprocess.Popen[bytes] | None = None
+        self._next: subprocess.Popen[bytes] | None = None
+
+    def load(self) -> None:
+        """Starts a process for `listen`; returns when it has loaded its models, which takes seconds."""
+        arguments = [sys.executable, "-m", "tests.speech_server", self.protocol, str(self.port)]
+        self._next = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._next.stdout is not None
+        assert self._next.stdout.readline()
+
+    def listen(self) -> None:
+        """Has the process that was loaded listen; returns when it does."""
+        self._process, self._next = self._next, None
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        wait_for(self._listens)
 
     def start(self) -> None:
         """Starts it; returns when it listens."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.speech_server", self.protocol, str(self.port)]
-        )
-        wait_for(self._listens)
+        self.load()
+        self.listen()
 
     def _listens(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
@@ -70,10 +84,8 @@ class SpeechServer:
 
     def kill(self) -> None:
         """Kills it."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        process, self._process = self._process, None
+        _kill(process)
 
     def __enter__(self) -> Self:
         self.start()
@@ -81,6 +93,13 @@ class SpeechServer:
 
     def __exit__(self, *exception: object) -> None:
         self.kill()
+        _kill(self._next)
+
+
+def _kill(process: "subprocess.Popen[bytes] | None") -> None:
+    if process is not None:
+        with process:
+            process.kill()
 
 
 class Wyoming(AsyncEventHandler):
@@ -184,8 +203,11 @@ def _results(text: str, *, is_final: bool) -> str:
 
 
 async def run(protocol: str, port: int) -> None:
-    """Loads the models, and serves until the process is killed."""
+    """Loads the models, waits for the end of standard input, and serves until the process is killed."""
     await TRANSCRIBER.whisper.text(bytes(SAMPLE_RATE), "en")
+    sys.stdout.write("loaded\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.read)
     match protocol:
         case "wyoming":
             await AsyncTcpServer("127.0.0.1", port).run(Wyoming)

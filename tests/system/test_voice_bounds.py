@@ -4,16 +4,19 @@ import base64
 import json
 import secrets
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from voice_service.usecases.sessions import SESSIONS_MAX
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.system.client import Client, User
 from tests.system.running_system import System
 from tests.system.test_voice import FINISH, START, audited, connected, of_name, opened, received, send
 from tests.voice_service.speech import SILENCE, frames, recording
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module", name="speaker")
@@ -22,30 +25,36 @@ def _speaker(client: Client) -> User:
 
 
 @pytest.mark.parametrize(
-    "messages",
+    ("messages", "field"),
     [
-        [{"start": {"sample_rate": 44100}}],
-        [{"start": {"sample_rate": 16000, "language": "English"}}],
-        [START, START],
-        [START, b"\0" * 321],
-        [START, b"RIFF\0\0\0\0WAVEfmt "],
-        [START, bytes(320), b"RIFF\0\0\0\0WA"],
-        [START, {"audio": base64.b64encode(bytes(321)).decode()}],
-        [{"start": {}}],
-        [{"start": {"sample_rate": 0}}],
-        [b"\0" * 320],
-        [FINISH],
+        ([{"start": {"sample_rate": 44100}}], "start.sample_rate"),
+        ([{"start": {"sample_rate": 16000, "language": "xx"}}], "start.language"),
+        ([START, START], "start"),
+        ([START, b"\0" * 321], "audio"),
+        ([START, b"RIFF\0\0\0\0WAVEfmt "], "audio"),
+        ([START, bytes(320), b"RIFF\0\0\0\0WA"], "audio"),
+        ([START, {"audio": base64.b64encode(bytes(321)).decode()}], "audio"),
+        ([b"\0" * 320], "start"),
+        ([FINISH], "start"),
+        # Refused by the gateway:
+        ([{"start": {"sample_rate": 16000, "language": "English"}}], None),
+        ([{"start": {}}], None),
+        ([{"start": {"sample_rate": 0}}], None),
     ],
 )
 @pytest.mark.parametrize("call", ["transcribe", "converse"])
 def test_wrong_messages_close_the_session(
-    client: Client, speaker: User, call: str, messages: list[Any]
+    client: Client, speaker: User, call: str, messages: list[Any], field: str | None
 ) -> None:
+    """After an `error` that names the field, where the service refuses."""
     with opened(client, speaker, call) as socket:
         for message in messages:
             socket.send(message if isinstance(message, bytes) else json.dumps(message))
-        list(received(socket))
+        errors = of_name(received(socket), "error")
 
+    assert [(each["code"], each["field"]) for each in errors] == (
+        [] if field is None else [("VALIDATION_ERROR", field)]
+    )
     assert (socket.close_code, socket.close_reason) == (1007, "VALIDATION_ERROR")
 
 
@@ -62,6 +71,41 @@ def test_audio_beyond_the_bound_waits(client: Client, speaker: User) -> None:
 def test_sessions_per_user_are_bounded(client: Client, speaker: User) -> None:
     with opened(client, speaker, "converse"), pytest.raises(InvalidStatus, match="429"):
         connected(client, speaker, "converse")
+
+
+def refusal(client: Client, user: User, call: str) -> int | None:
+    """Returns the status that refuses a session, or the code that closes it: a slow refusal comes later."""
+    try:
+        with connected(client, user, call) as socket:
+            assert [name for name, _ in received(socket)] == []
+            return socket.close_code
+    except InvalidStatus as refused:
+        return refused.response.status_code
+
+
+def test_sessions_per_process_are_bounded(client: Client, speaker: User) -> None:
+    """A hundred, of 50 API keys with two each. One more is refused by HTTP, until another one ends."""
+    owner = client.join(proven=True)
+    with ExitStack() as stack:
+        for number in range(SESSIONS_MAX // 2):
+            asked = {"name": f"Phone {number}", "scopes": ["write"]}
+            key = client.post("/api/auth/api-keys", token=owner.access_token, json=asked).data["key"]
+            for _ in range(2):
+                last = stack.enter_context(connected(client, replace(owner, access_token=key), "transcribe"))
+        for call in ("transcribe", "converse"):
+            assert refusal(client, speaker, call) in (503, 1013)
+        spoken = client.post("/api/voice/speak", token=speaker.access_token, json={"text": "Hello."})
+        assert spoken.outcome == (503, "UNAVAILABLE")
+        assert int(spoken.headers["Retry-After"]) > 0
+        last.close()
+
+        def opens() -> bool:
+            with suppress(InvalidStatus, ConnectionClosed), connected(client, owner, "transcribe") as socket:
+                send(socket, START, FINISH)
+                return of_name(received(socket), "ended") != []
+            return False
+
+        wait_for(opens)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ from chassis.identity.caller import ANONYMOUS
 from voice_service.adapters.local_speech import EspeakSynthesizer, LocalTranscriber, SileroDetector
 from voice_service.domain.answers import Answers
 from voice_service.domain.audio import size_bytes
+from voice_service.domain.backends import Synthesizer, Transcriber
 from voice_service.domain.session import Finish, Message, Session, Start
-from voice_service.domain.speech import Synthesizer, Transcriber
 from voice_service.usecases.events import Event
 from voice_service.usecases.ports import Ports
+from voice_service.usecases.sessions import Sessions
 from voice_service.usecases.transcription import Transcribe
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -43,6 +44,7 @@ def ports(
     *,
     transcriber: Transcriber | None = None,
     synthesizer: Synthesizer | None = None,
+    voices: tuple[str, ...] = ("en-us", "en-gb"),
     answers: Answers | None = None,
     audit: RecordedAudit | None = None,
 ) -> Ports:
@@ -50,9 +52,11 @@ def ports(
     return Ports(
         detector=SileroDetector,
         transcriber=transcriber or LOCAL_TRANSCRIBER,
-        synthesizer=synthesizer or EspeakSynthesizer(("en-us", "de")),
+        synthesizer=synthesizer or EspeakSynthesizer(),
+        languages=("en", "de"),
+        voices=voices,
         answers=answers,
-        audit=audit or RecordedAudit(),
+        sessions=Sessions(audit or RecordedAudit()),
     )
 
 

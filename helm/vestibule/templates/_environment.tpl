@@ -136,6 +136,9 @@ VOICE_{{ upper $role }}_MODEL: {{ . | quote }}
 {{- end }}
 {{- end }}
 VOICE_SYNTHESIZER_SAMPLE_RATE: {{ $root.Values.voice.synthesizer.sampleRate | quote }}
+{{- with $root.Values.voice.languages }}
+VOICE_LANGUAGES: {{ join "," . | quote }}
+{{- end }}
 VOICE_VOICES: {{ join "," $root.Values.voice.voices | quote }}
 {{- else if eq .service "health-aggregator" }}
 {{- $endpoints := dict .service (printf "127.0.0.1:%v" $values.ports.http) }}

@@ -13,8 +13,9 @@ import pytest
 from structlog.testing import capture_logs
 from voice_service.adapters import deepgram_transcriber
 from voice_service.adapters.deepgram_transcriber import DeepgramTranscriber
-from voice_service.domain.speech import BackendFailed, BackendLost
-from voice_service.usecases.events import Began, Ended, Final, Partial, Started
+from voice_service.domain.backends import BackendFailed, BackendLost, BackendUnreachable
+from voice_service.domain.segmenter import SpeechBegan
+from voice_service.usecases.events import Ended, Final, Partial, Started
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
@@ -131,7 +132,7 @@ async def test_an_utterance_is_transcribed(server: Server, transcriber: Deepgram
     partials = [event.text for event in events if isinstance(event, Partial)]
     assert [type(event) for event in events if not isinstance(event, Partial)] == [
         Started,
-        Began,
+        SpeechBegan,
         Final,
         Ended,
     ]
@@ -202,7 +203,7 @@ async def test_a_backend_that_fails_is_the_error(
     plan: int | HTTPStatus | str | bytes,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What is lost is tried once more, what is refused or garbage is not; neither speech nor key is shown."""
+    """What is lost is tried again, what is refused or garbage is not; neither speech nor key is shown."""
     caplog.set_level(logging.DEBUG)
     server.rest = plan
     with pytest.raises(BackendFailed) as failed, capture_logs() as logs:
@@ -224,7 +225,7 @@ async def test_a_server_that_never_answers(
     server: Server, transcriber: DeepgramTranscriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Waiting for text is bounded, also while other messages come."""
-    monkeypatch.setattr(deepgram_transcriber, "_FINISH_SECONDS", 0.3)
+    monkeypatch.setattr(deepgram_transcriber, "RESULT_SECONDS", 0.3)
     server.rest = '{"type": "SpeechStarted", "channel": [0, 1]}'
     async with asyncio.timeout(20):
         with pytest.raises(BackendLost):
@@ -233,7 +234,7 @@ async def test_a_server_that_never_answers(
 
 async def test_a_server_that_never_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The handshake is bounded; nothing listening fails at once."""
-    monkeypatch.setattr(deepgram_transcriber, "_CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(deepgram_transcriber, "CONNECT_SECONDS", 0.3)
 
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -242,5 +243,5 @@ async def test_a_server_that_never_accepts(monkeypatch: pytest.MonkeyPatch) -> N
     async with await asyncio.start_server(mute, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
         for each in (port, 1):
-            with pytest.raises(BackendLost):
+            with pytest.raises(BackendUnreachable):
                 await DeepgramTranscriber(f"ws://127.0.0.1:{each}/v1/listen", None, "m").open("en")

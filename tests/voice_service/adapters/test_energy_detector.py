@@ -6,8 +6,8 @@ import random
 
 import pytest
 from voice_service.adapters.energy_detector import EnergyDetector
+from voice_service.domain.backends import WINDOW_SAMPLES
 from voice_service.domain.segmenter import WINDOW_BYTES, Segmenter, SpeechBegan, SpeechEnded
-from voice_service.domain.speech import WINDOW_SAMPLES
 
 from tests.voice_service.speech import SILENCE, recording
 

@@ -19,8 +19,9 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 from voice_service.adapters import openai_speech
 from voice_service.adapters.openai_speech import OpenaiSynthesizer, OpenaiTranscriber, open_openai
-from voice_service.domain.speech import BackendFailed, BackendLost
-from voice_service.usecases.events import Began, Ended, Final, Started
+from voice_service.domain.backends import BackendFailed, BackendLost, BackendUnreachable
+from voice_service.domain.segmenter import SpeechBegan
+from voice_service.usecases.events import Ended, Final, Started
 
 from tests.speech_server import form_of
 from tests.voice_service.speech import SILENCE, ports, recording, shown, transcribed
@@ -160,7 +161,7 @@ async def test_an_utterance_is_transcribed(server: Server, client: httpx.AsyncCl
         ports(transcriber=OpenaiTranscriber(client, "whisper-1")), recording(8), SILENCE
     )
 
-    assert [type(event) for event in events] == [Started, Began, Final, Ended]
+    assert [type(event) for event in events] == [Started, SpeechBegan, Final, Ended]
     assert [event.text for event in events if isinstance(event, Final)] == [WORDS]
     (form,) = server.forms
     with wave.open(BytesIO(form.pop("file"))) as file:
@@ -190,7 +191,7 @@ async def test_an_utterance_is_sent_again(server: Server, client: httpx.AsyncCli
 async def test_a_backend_that_fails_is_the_error(
     server: Server, client: httpx.AsyncClient, failure: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is lost is tried once more, what is refused or garbage is not; neither speech nor key is shown."""
+    """What is lost is tried again, what is refused or garbage is not; neither speech nor key is shown."""
     caplog.set_level(logging.DEBUG)
     server.rest = {**REFUSALS, **GARBAGE}[failure]
     with pytest.raises(BackendFailed) as failed, capture_logs() as logs:
@@ -213,8 +214,7 @@ async def test_a_server_that_never_answers(
     server: Server, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Waiting is bounded, for silence and for a response without end."""
-    monkeypatch.setattr(openai_speech, "_TRANSCRIPTION_SECONDS", 0.5)
-    monkeypatch.setattr(openai_speech, "_TIMEOUT", httpx.Timeout(0.5))
+    monkeypatch.setattr(openai_speech, "RESULT_SECONDS", 0.5)
     server.rest = script
     async with asyncio.timeout(20), open_openai(server.url, SECRET) as client:
         with pytest.raises(BackendLost):
@@ -228,13 +228,13 @@ async def test_an_unreachable_server() -> None:
     async with open_openai("http://127.0.0.1:1/v1", None) as client:
         utterance = await OpenaiTranscriber(client, "m").open("en")
         await utterance.add(bytes(640))
-        with pytest.raises(BackendLost):
+        with pytest.raises(BackendUnreachable):
             await utterance.finish()
 
 
 async def spoken(client: httpx.AsyncClient) -> bytes:
     """Returns the audio of the words; every part is whole samples."""
-    parts = [audio async for audio in OpenaiSynthesizer(client, "tts-1", ("alloy",)).speak(WORDS, "alloy")]
+    parts = [audio async for audio in OpenaiSynthesizer(client, "tts-1").speak(WORDS, "alloy")]
     assert all(len(part) % 2 == 0 for part in parts)
     return b"".join(parts)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -12,19 +13,21 @@ from voice_service.adapters.local_speech import EspeakSynthesizer
 from voice_service.adapters.openai_speech import OpenaiSynthesizer, OpenaiTranscriber, open_openai
 from voice_service.adapters.wyoming_speech import WyomingAddress, WyomingSynthesizer, WyomingTranscriber
 from voice_service.domain.audio import SAMPLE_RATE
+from voice_service.domain.backends import BackendUnreachable, Synthesizer, Transcriber
 from voice_service.domain.session import Message
-from voice_service.domain.speech import BackendLost, Synthesizer, Transcriber
+from voice_service.usecases import reconnection
 from voice_service.usecases.events import Final, Partial
-from voice_service.usecases.speaking import Speak
+from voice_service.usecases.speech import Speak
 from voice_service.usecases.transcription import Transcribe
 
-from tests.speech_server import VOICES, SpeechServer
+from tests.speech_server import SpeechServer
 from tests.voice_service.speech import LOCAL_TRANSCRIBER, SILENCE, messages, ports, recording, transcribed
 
 TEXT = "Take one tablet in the morning. Do not take more than two."
 _WAV_HEADER_BYTES = 44
 KILLED_AFTER = 25
 """Messages of an utterance before the server is killed."""
+AWAY_SECONDS = 2.0
 
 
 @pytest.fixture(scope="module", params=["wyoming", "openai", "deepgram"], name="server")
@@ -51,12 +54,12 @@ async def synthesizer_of(server: SpeechServer) -> AsyncIterator[Synthesizer]:
     """Gives the adapter of a server; there is none for Deepgram, where the text is spoken in this process."""
     match server.protocol:
         case "wyoming":
-            yield WyomingSynthesizer(WyomingAddress("127.0.0.1", server.port), VOICES, 22_050)
+            yield WyomingSynthesizer(WyomingAddress("127.0.0.1", server.port), 22_050)
         case "openai":
             async with open_openai(server.url, None) as client:
-                yield OpenaiSynthesizer(client, "tts-1", VOICES)
+                yield OpenaiSynthesizer(client, "tts-1")
         case _:
-            yield EspeakSynthesizer(VOICES)
+            yield EspeakSynthesizer()
 
 
 def finals(events: list[object]) -> list[str]:
@@ -104,32 +107,36 @@ async def test_a_text_is_spoken(server: SpeechServer) -> None:
     assert "morning" in text
 
 
-async def spoken_while_killed(server: SpeechServer, *, starts_again: bool) -> AsyncIterator[Message]:
-    """Yields a recording's messages, and kills the server within the utterance."""
+async def spoken_while_killed(server: SpeechServer, restart: Timer | None = None) -> AsyncIterator[Message]:
+    """Yields a recording's messages, and kills the server within the utterance; then it may be restarted."""
     number = 0
     async for message in messages(recording(2), SILENCE):
         yield message
         number += 1
         if number == KILLED_AFTER:
-            await asyncio.to_thread(server.kill)
-            if starts_again:
-                await asyncio.to_thread(server.start)
+            server.kill()
+            if restart is not None:
+                restart.start()
 
 
 async def test_a_server_killed_within_an_utterance_and_started_again(server: SpeechServer) -> None:
-    """The utterance has its whole text."""
-    sent = spoken_while_killed(server, starts_again=True)
+    """Nothing listens for two seconds. The utterance has its whole text."""
+    await asyncio.to_thread(server.load)
+    restart = Timer(AWAY_SECONDS, server.listen)
+    sent = spoken_while_killed(server, restart)
     async with transcriber_of(server) as transcriber:
         events = [event async for event in Transcribe(ports(transcriber=transcriber))(sent, ANONYMOUS)]
+    restart.join()
 
     (text,) = finals([*events])
     assert text.startswith("blood pressure is 140 over 90")
 
 
-async def test_a_server_that_stays_killed(server: SpeechServer) -> None:
+async def test_a_server_that_stays_killed(server: SpeechServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The session fails, and soon. The last test with a server, which it does not start again."""
-    sent = spoken_while_killed(server, starts_again=False)
+    monkeypatch.setattr(reconnection, "RECONNECT_SECONDS", 1.0)
+    sent = spoken_while_killed(server)
     async with transcriber_of(server) as transcriber, asyncio.timeout(20):
-        with pytest.raises(BackendLost):
+        with pytest.raises(BackendUnreachable):
             async for _ in Transcribe(ports(transcriber=transcriber))(sent, ANONYMOUS):
                 pass

@@ -10,8 +10,9 @@ import uvloop
 from structlog.testing import capture_logs
 from voice_service.adapters import wyoming_speech
 from voice_service.adapters.wyoming_speech import WyomingAddress, WyomingSynthesizer, WyomingTranscriber
-from voice_service.domain.speech import BackendFailed, BackendLost
-from voice_service.usecases.events import Began, Ended, Final, Started
+from voice_service.domain.backends import BackendFailed, BackendLost, BackendUnreachable
+from voice_service.domain.segmenter import SpeechBegan
+from voice_service.usecases.events import Ended, Final, Started
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.error import Error
@@ -110,7 +111,7 @@ async def test_an_utterance_is_transcribed(server: Server) -> None:
         ports(transcriber=WyomingTranscriber(server.address, "base")), recording(8), SILENCE
     )
 
-    assert [type(event) for event in events] == [Started, Began, Final, Ended]
+    assert [type(event) for event in events] == [Started, SpeechBegan, Final, Ended]
     assert [event.text for event in events if isinstance(event, Final)] == [WORDS]
     begin, start, _ = server.asked
     asked, form = Transcribe.from_event(begin), AudioStart.from_event(start)
@@ -159,7 +160,7 @@ def test_a_connection_that_was_reset_is_lost() -> None:
 async def test_a_backend_that_fails_is_the_error(
     server: Server, plan: int | list[Event] | bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is lost is tried once more, a reported error or garbage is not; nothing of it is shown."""
+    """What is lost is tried again, a reported error or garbage is not; nothing of it is shown."""
     caplog.set_level(logging.DEBUG)
     server.rest = plan
     with pytest.raises(BackendFailed) as failed, capture_logs() as logs:
@@ -176,7 +177,7 @@ async def test_a_server_that_never_answers(
     server: Server, sends: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Waiting is bounded, for text and for audio."""
-    monkeypatch.setattr(wyoming_speech, "_RECEIVE_SECONDS", 0.3)
+    monkeypatch.setattr(wyoming_speech, "RESULT_SECONDS", 0.3)
     server.rest = sends
     async with asyncio.timeout(20):
         with pytest.raises(BackendLost):
@@ -189,13 +190,13 @@ async def test_a_server_that_never_answers(
 
 async def test_an_unreachable_server() -> None:
     """Nothing listens there."""
-    with pytest.raises(BackendLost):
+    with pytest.raises(BackendUnreachable):
         await WyomingTranscriber(WyomingAddress("127.0.0.1", 1), None).open("en")
 
 
 async def spoken(server: Server) -> bytes:
     """Returns the audio of the words."""
-    synthesizer = WyomingSynthesizer(server.address, ("amy",), RATE)
+    synthesizer = WyomingSynthesizer(server.address, RATE)
     return b"".join([audio async for audio in synthesizer.speak(WORDS, "amy")])
 
 
@@ -222,7 +223,7 @@ async def test_audio_that_is_wrong(
     server: Server, plan: list[Event] | bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error within, another form than configured, or garbage: the error, without the text."""
-    monkeypatch.setattr(wyoming_speech, "_RECEIVE_SECONDS", 1.0)
+    monkeypatch.setattr(wyoming_speech, "RESULT_SECONDS", 1.0)
     server.rest = plan
     with pytest.raises(BackendFailed) as failed:
         await spoken(server)

@@ -35,7 +35,7 @@ def segments(*parts: bytes) -> list[Segment]:
 
 def audio_of(found: list[Segment]) -> bytes:
     """Returns all audio of utterances."""
-    return b"".join(each.audio for each in found if not isinstance(each, SpeechEnded))
+    return b"".join(each.audio for each in found if isinstance(each, SpeechWent))
 
 
 @pytest.mark.parametrize("size", [2, 640, 3200, 10**6])

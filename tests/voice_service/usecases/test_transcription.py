@@ -2,18 +2,23 @@
 
 import hashlib
 import random
+import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import pytest
 from chassis.errors import Invalid
 from chassis.identity.caller import ANONYMOUS
 from voice_service.domain.audio import wav_file
+from voice_service.domain.backends import BackendLost, BackendUnreachable
+from voice_service.domain.segmenter import SpeechBegan
 from voice_service.domain.session import Finish, Message, Outcome, Start
-from voice_service.domain.speech import BackendLost
-from voice_service.usecases.events import Began, Ended, Final, Partial, Started
+from voice_service.usecases import reconnection, sessions
+from voice_service.usecases.events import Ended, Final, Partial, Started
+from voice_service.usecases.sessions import SessionsFull
 from voice_service.usecases.transcription import Transcribe
 
-from tests.voice_service.speech import SILENCE, RecordedAudit, ports, recording, transcribed
+from tests.voice_service.speech import SILENCE, RecordedAudit, messages, ports, recording, transcribed
 
 
 async def test_each_utterance_has_its_text() -> None:
@@ -25,7 +30,7 @@ async def test_each_utterance_has_its_text() -> None:
     ended = events[-1]
     assert isinstance(events[0], Started)
     assert isinstance(ended, Ended)
-    assert sum(isinstance(event, Began) for event in events) == len(finals) == 2
+    assert sum(isinstance(event, SpeechBegan) for event in events) == len(finals) == 2
     assert any(isinstance(event, Partial) and "blood pressure" in event.text for event in events)
     assert finals[0].text.startswith("Blood pressure is 140 over 90")
     assert "pneumonia" in finals[1].text
@@ -52,6 +57,8 @@ async def test_silence_and_noise_give_no_text(loudness: int) -> None:
         ([Finish()], "start"),
         ([bytes(320)], "start"),
         ([Start("en"), Start("en")], "start"),
+        ([Start("xx")], "start.language"),
+        ([Start("xx-DE")], "start.language"),
         ([Start("en"), bytes(321)], "audio"),
         ([Start("en"), wav_file(bytes(320))], "audio"),
         ([Start("en"), bytes(320), wav_file(bytes(320))[:10]], "audio"),
@@ -72,6 +79,28 @@ async def test_wrong_messages_are_refused(wrong: list[Message], field: str) -> N
 
     assert refused.value.field_errors[0].field == field
     assert [session.outcome for session in audit.sessions] == [Outcome.REFUSED]
+
+
+async def test_variants_of_a_language_are_understood() -> None:
+    async def sent() -> AsyncIterator[Message]:
+        yield Start("de-AT")
+
+    events = [event async for event in Transcribe(ports())(sent(), ANONYMOUS)]
+    assert [type(event) for event in events] == [Started, Ended]
+
+
+async def test_the_sessions_of_a_process_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more is refused, which is no session for the audit, until one of them ends."""
+    monkeypatch.setattr(sessions, "SESSIONS_MAX", 1)
+    audit = RecordedAudit()
+    its_ports = ports(audit=audit)
+    async with aclosing(Transcribe(its_ports)(messages(SILENCE), ANONYMOUS)) as one:
+        await anext(one)
+        with pytest.raises(SessionsFull):
+            await transcribed(its_ports, SILENCE)
+    await transcribed(its_ports, SILENCE)
+
+    assert [session.ended_by for session in audit.sessions] == ["client_left", "finished"]
 
 
 class Recorder:
@@ -95,13 +124,18 @@ class Recorder:
 
 
 class Recorders:
-    """`Transcriber` that loses its connections so many times."""
+    """`Transcriber` that loses its connections so many times, and is away for a while after that."""
 
-    def __init__(self, losses: int) -> None:
+    def __init__(self, losses: int, away_seconds: float = 0.0) -> None:
         self.losses = losses
+        self.away_seconds = away_seconds
+        self.opened_at = list[float]()
 
     async def open(self, language: str) -> Recorder:
         del language
+        self.opened_at.append(time.monotonic())
+        if len(self.opened_at) > 1 and self.opened_at[-1] < self.opened_at[1] + self.away_seconds:
+            raise BackendUnreachable
         self.losses -= 1
         return Recorder(20_000 if self.losses >= 0 else None)
 
@@ -112,17 +146,36 @@ async def test_a_backend_that_drops_gets_the_utterance_again() -> None:
         await transcribed(ports(transcriber=Recorders(losses)), recording(8), SILENCE) for losses in (0, 1)
     ]
 
-    assert [type(event) for event in dropped] == [Started, Began, Final, Ended]
+    assert [type(event) for event in dropped] == [Started, SpeechBegan, Final, Ended]
     assert [event.text for event in dropped if isinstance(event, Final)] == [
         event.text for event in whole if isinstance(event, Final)
     ]
 
 
-async def test_a_backend_that_is_gone_is_reported() -> None:
-    """A second loss ends the session, and the audit says so."""
-    audit = RecordedAudit()
+async def test_a_backend_that_restarts_gets_the_utterance_again() -> None:
+    """It cannot be reached for a second, and is not asked all the time."""
+    whole, restarted = Recorders(0), Recorders(1, away_seconds=1.0)
+    texts = [
+        event.text
+        for each in (whole, restarted)
+        for event in await transcribed(ports(transcriber=each), recording(8), SILENCE)
+        if isinstance(event, Final)
+    ]
+
+    assert len(texts) == 2
+    assert texts[0] == texts[1]
+    assert 3 <= len(restarted.opened_at) <= 10
+
+
+@pytest.mark.parametrize("away_seconds", [0.0, 60.0])
+async def test_a_backend_that_is_gone_is_reported(
+    away_seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second loss, or a backend that does not come back in time, ends the session; the audit says so."""
+    monkeypatch.setattr(reconnection, "RECONNECT_SECONDS", 0.5)
+    gone, audit = Recorders(2, away_seconds), RecordedAudit()
     with pytest.raises(BackendLost):
-        await transcribed(ports(transcriber=Recorders(2), audit=audit), recording(8), SILENCE)
+        await transcribed(ports(transcriber=gone, audit=audit), recording(8), SILENCE)
 
     assert [(session.outcome, session.ended_by) for session in audit.sessions] == [
         (Outcome.FAILED, "UNAVAILABLE")

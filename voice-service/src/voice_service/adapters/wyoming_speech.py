@@ -11,13 +11,16 @@ from wyoming.error import Error
 from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.tts import Synthesize, SynthesizeVoice
 
-from voice_service.adapters.failures import SYNTHESIZER, TRANSCRIBER, backend_failures
+from voice_service.adapters.backend_calls import (
+    CONNECT_SECONDS,
+    RESULT_SECONDS,
+    SEND_SECONDS,
+    SYNTHESIZER,
+    TRANSCRIBER,
+    backend_call,
+    text_of,
+)
 from voice_service.domain.audio import SAMPLE_BYTES, SAMPLE_RATE
-
-_CONNECT_SECONDS = 5.0
-_SEND_SECONDS = 5.0
-_RECEIVE_SECONDS = 20.0
-"""Two attempts are shorter than the time after which the gateway closes a session that nothing comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,10 @@ class WyomingAddress:
         """Returns a connection to a backend of that name in metrics and logs.
 
         Raises:
-            BackendFailed: the server cannot be reached.
+            BackendUnreachable: the server cannot be reached.
         """
-        with backend_failures(backend):
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                return WyomingConnection(backend, *await asyncio.open_connection(self.host, self.port))
+        async with backend_call(backend, CONNECT_SECONDS, connecting=True):
+            return WyomingConnection(backend, *await asyncio.open_connection(self.host, self.port))
 
 
 class WyomingConnection:
@@ -52,12 +54,11 @@ class WyomingConnection:
         Raises:
             BackendFailed: the connection is lost, or the server does not read.
         """
-        with backend_failures(self._backend):
+        async with backend_call(self._backend, SEND_SECONDS):
             if self._writer.is_closing():
                 # uvloop would raise a RuntimeError.
                 raise ConnectionResetError("the server closed the connection")
-            async with asyncio.timeout(_SEND_SECONDS):
-                await async_write_event(event, self._writer)
+            await async_write_event(event, self._writer)
 
     async def receive(self, *types: str) -> Event:
         """Returns the next event of one of these types; skips others.
@@ -65,18 +66,17 @@ class WyomingConnection:
         Raises:
             BackendFailed: the connection is lost, the server reports an error, or nothing came in time.
         """
-        with backend_failures(self._backend):
-            async with asyncio.timeout(_RECEIVE_SECONDS):
-                while True:
-                    event = await async_read_event(self._reader)
-                    if event is None:
-                        # It is None too for a line that is not JSON; another attempt does no harm then.
-                        raise ConnectionError("the server closed the connection, or sent no event")
-                    if Error.is_type(event.type):
-                        # Its text is not repeated: it may quote what was said.
-                        raise ValueError("the server reported an error")
-                    if event.type in types:
-                        return event
+        async with backend_call(self._backend, RESULT_SECONDS):
+            while True:
+                event = await async_read_event(self._reader)
+                if event is None:
+                    # It is None too for a line that is not JSON; another attempt does no harm then.
+                    raise ConnectionError("the server closed the connection, or sent no event")
+                if Error.is_type(event.type):
+                    # Its text is not repeated: it may quote what was said.
+                    raise ValueError("the server reported an error")
+                if event.type in types:
+                    return event
 
     async def close(self) -> None:
         """Closes the connection without waiting for what the server has not read."""
@@ -133,11 +133,8 @@ class WyomingUtterance:
         """
         await self._connection.send(AudioStop().event())
         event = await self._connection.receive("transcript")
-        with backend_failures(TRANSCRIBER):
-            text: object = Transcript.from_event(event).text
-            if not isinstance(text, str):
-                raise TypeError("the transcript is not text")
-        return text
+        async with backend_call(TRANSCRIBER):
+            return text_of(Transcript.from_event(event).text)
 
     async def close(self) -> None:
         """Closes the connection."""
@@ -147,9 +144,8 @@ class WyomingUtterance:
 class WyomingSynthesizer:
     """`Synthesizer`: one connection per sentence."""
 
-    def __init__(self, address: WyomingAddress, voices: tuple[str, ...], sample_rate: int) -> None:
+    def __init__(self, address: WyomingAddress, sample_rate: int) -> None:
         self._address = address
-        self.voices = voices
         self.sample_rate = sample_rate
 
     async def speak(self, text: str, voice: str) -> AsyncGenerator[bytes, None]:
@@ -162,7 +158,7 @@ class WyomingSynthesizer:
         try:
             await connection.send(Synthesize(text=text, voice=SynthesizeVoice(name=voice)).event())
             while AudioChunk.is_type((event := await connection.receive("audio-chunk", "audio-stop")).type):
-                with backend_failures(SYNTHESIZER):
+                async with backend_call(SYNTHESIZER):
                     chunk = AudioChunk.from_event(event)
                     form = (chunk.rate, chunk.width, chunk.channels)
                     if form != (self.sample_rate, SAMPLE_BYTES, 1):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from voice_service.domain.audio import SAMPLE_BYTES, Blocks, milliseconds
-from voice_service.domain.speech import WINDOW_SAMPLES, SpeechDetector
+from voice_service.domain.backends import WINDOW_SAMPLES, SpeechDetector
 
 WINDOW_BYTES = WINDOW_SAMPLES * SAMPLE_BYTES
 _BEGINS_ABOVE = 0.5
@@ -27,11 +27,9 @@ class SpeechBegan:
 
     Attributes:
         begin_ms: Where, from the beginning of the audio.
-        audio: Its first samples, with those shortly before it.
     """
 
     begin_ms: int
-    audio: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +113,8 @@ class Segmenter:
             self._begin_ms = milliseconds(self._read_bytes - len(audio))
             self._before.clear()
             self._loud = self._quiet = 0
-            yield SpeechBegan(self._begin_ms, audio)
+            yield SpeechBegan(self._begin_ms)
+            yield SpeechWent(audio, self._at_ms)
 
     def _inside(self, window: bytes, likely: float, begin_ms: int) -> Iterator[Segment]:
         yield SpeechWent(window, self._at_ms)

@@ -2,23 +2,42 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar
 
-from chassis.errors import Invalid, ServiceError, Unavailable
+from chassis.errors import Invalid, ServiceError
 from chassis.identity.caller import current_caller
 from google.api.httpbody_pb2 import HttpBody
 from vestibule.voice.v1 import voice_service_pb2 as pb
 from vestibule.voice.v1.voice_service_pb2_grpc import VoiceServiceServicer
 
+from voice_service.domain.answers import Citation, Words
 from voice_service.domain.audio import SAMPLE_RATE
+from voice_service.domain.segmenter import SpeechBegan
 from voice_service.domain.session import Finish, Message, Start
-from voice_service.transport.messages import converse_response, transcribe_response
-from voice_service.usecases.conversing import Converse
+from voice_service.usecases import events
+from voice_service.usecases.conversation import Converse
 from voice_service.usecases.ports import Ports
-from voice_service.usecases.speaking import Speak
+from voice_service.usecases.sessions import NotBegun
+from voice_service.usecases.speech import Speak
 from voice_service.usecases.transcription import Transcribe
 
 LANGUAGE = "en"
+
+Response = TypeVar("Response", pb.TranscribeResponse, pb.ConverseResponse)
+
+_MEMBERS: dict[type, tuple[str, type]] = {
+    events.Started: ("started", pb.Started),
+    SpeechBegan: ("speech_began", pb.SpeechBegan),
+    events.Partial: ("partial", pb.Transcript),
+    events.Final: ("final", pb.Transcript),
+    Words: ("token", pb.Token),
+    Citation: ("citation", pb.Citation),
+    events.Answered: ("answered", pb.Answered),
+    events.Cleared: ("cleared", pb.Cleared),
+    events.Ended: ("ended", pb.Ended),
+}
+"""The member of the `oneof` that each event is, and its message, whose fields have the event's names."""
 
 
 class VoiceServicer(VoiceServiceServicer):
@@ -29,17 +48,12 @@ class VoiceServicer(VoiceServiceServicer):
         self._speak = Speak(ports)
         self._converse = Converse(ports)
 
-    async def Transcribe(
+    def Transcribe(
         self, requests: AsyncIterator[pb.TranscribeRequest], context: Any
     ) -> AsyncGenerator[pb.TranscribeResponse, None]:
         """Transcribes speech."""
-        try:
-            async with aclosing(self._transcribe(_messages(requests), current_caller())) as events:
-                async for event in events:
-                    yield transcribe_response(event)
-        except Unavailable as error:
-            yield pb.TranscribeResponse(error=_failure(error))
-            raise
+        session = self._transcribe(_messages(requests), current_caller())
+        return _responses(session, pb.TranscribeResponse)
 
     async def Speak(self, request: pb.SpeakRequest, context: Any) -> AsyncGenerator[HttpBody, None]:
         """Speaks a text."""
@@ -47,21 +61,47 @@ class VoiceServicer(VoiceServiceServicer):
             async for audio in parts:
                 yield HttpBody(content_type="audio/wav", data=audio)
 
-    async def Converse(
+    def Converse(
         self, requests: AsyncIterator[pb.ConverseRequest], context: Any
     ) -> AsyncGenerator[pb.ConverseResponse, None]:
         """Answers spoken questions."""
+        session = self._converse(_messages(requests), current_caller())
+        return _responses(session, pb.ConverseResponse)
+
+
+async def _responses(
+    session: AsyncGenerator[events.Event, None], response: type[Response]
+) -> AsyncGenerator[Response, None]:
+    """Yields the events of a session as messages, and the failure that ends it as the last one.
+
+    A session that cannot begin is refused without a message, so that the gateway can respond by HTTP.
+    """
+    async with aclosing(session):
         try:
-            async with aclosing(self._converse(_messages(requests), current_caller())) as events:
-                async for event in events:
-                    yield converse_response(event)
-        except Unavailable as error:
-            yield pb.ConverseResponse(error=_failure(error))
+            async for event in session:
+                name, message = _member(event)
+                if name == "final" and response is pb.ConverseResponse:
+                    name = "transcript"
+                yield response(**{name: message})
+        except NotBegun:
+            raise
+        except ServiceError as error:
+            yield response(error=_failure(error))
             raise
 
 
+def _member(event: events.Event) -> tuple[str, Any]:
+    if isinstance(event, events.Audio):
+        return "audio", event.data
+    name, message = _MEMBERS[type(event)]
+    return name, message(**{each.name: getattr(event, each.name) for each in fields(event)})
+
+
 def _failure(error: ServiceError) -> pb.Failure:
-    return pb.Failure(code=error.reason, message=error.message)
+    if not error.field_errors:
+        return pb.Failure(code=error.reason, message=error.message)
+    wrong = error.field_errors[0]
+    return pb.Failure(code=error.reason, message=f"{wrong.field}: {wrong.message}", field=wrong.field)
 
 
 async def _messages(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from chassis.errors import ServiceError
 
 from voice_service.domain.answers import Citation, Words
+from voice_service.domain.segmenter import SpeechBegan
 
 _WAITING_MAX = 32
 
@@ -22,17 +23,6 @@ class Started:
 
     session_id: str
     sample_rate: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Began:
-    """An utterance began.
-
-    Attributes:
-        begin_ms: Where, from the beginning of the audio.
-    """
-
-    begin_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +97,7 @@ class Ended:
     audio_ms: int
 
 
-Event = Started | Began | Partial | Final | Words | Citation | Audio | Answered | Cleared | Ended
+Event = Started | SpeechBegan | Partial | Final | Words | Citation | Audio | Answered | Cleared | Ended
 Emit = Callable[["Event | ServiceError"], Awaitable[None]]
 """Takes the next event for the client, or what ends the session; waits while the client does not read."""
 

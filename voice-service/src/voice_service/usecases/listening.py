@@ -7,9 +7,9 @@ from time import monotonic
 from chassis.errors import ServiceError
 
 from voice_service.domain.audio import milliseconds
+from voice_service.domain.backends import SpeechDetector, Transcriber
 from voice_service.domain.segmenter import Segment, Segmenter, SpeechBegan, SpeechEnded, SpeechWent
-from voice_service.domain.speech import SpeechDetector, Transcriber
-from voice_service.usecases.events import Began, Emit, Final, Partial
+from voice_service.usecases.events import Emit, Final, Partial
 from voice_service.usecases.recognition import Recognition
 
 _UNFINISHED_MAX = 2
@@ -73,8 +73,7 @@ class Listening:
             case SpeechBegan():
                 self._begin_ms, self._partial = segment.begin_ms, ""
                 self._current = Recognition(self._transcriber, self._language)
-                self._new += segment.audio
-                await self._emit(Began(segment.begin_ms))
+                await self._emit(segment)
             case SpeechWent():
                 self._new += segment.audio
             case SpeechEnded():

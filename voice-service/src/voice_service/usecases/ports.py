@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from voice_service.domain.answers import Answers
-from voice_service.domain.session import AuditTrail
-from voice_service.domain.speech import SpeechDetector, Synthesizer, Transcriber
+from voice_service.domain.backends import SpeechDetector, Synthesizer, Transcriber
+from voice_service.usecases.sessions import Sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +16,16 @@ class Ports:
         detector: Makes the speech detector of a session.
         transcriber: Turns speech into text.
         synthesizer: Turns text into speech.
+        languages: What the transcriber understands, by BCP 47; a language includes its variants.
+        voices: What the synthesizer speaks with; the first is the default.
         answers: Answers questions; None where knowledge-service is off.
-        audit: Where sessions are audited.
+        sessions: The sessions of this process.
     """
 
     detector: Callable[[], SpeechDetector]
     transcriber: Transcriber
     synthesizer: Synthesizer
+    languages: tuple[str, ...]
+    voices: tuple[str, ...]
     answers: Answers | None
-    audit: AuditTrail
+    sessions: Sessions

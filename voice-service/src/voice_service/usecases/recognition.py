@@ -1,6 +1,12 @@
 """The recognition of one utterance, by a backend that may be lost once."""
 
-from voice_service.domain.speech import BackendLost, Transcriber, Utterance
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from voice_service.domain.backends import BackendLost, Transcriber, Utterance
+from voice_service.usecases.reconnection import Reconnection
+
+T = TypeVar("T")
 
 
 class Recognition:
@@ -12,7 +18,7 @@ class Recognition:
         self._audio = bytearray()
         self._fed_bytes = 0
         self._utterance: Utterance | None = None
-        self._was_lost = False
+        self._reconnection = Reconnection()
 
     @property
     def partial(self) -> str:
@@ -26,11 +32,7 @@ class Recognition:
             BackendFailed: the backend was lost twice, or has failed.
         """
         self._audio += audio
-        try:
-            await self._feed()
-        except BackendLost as error:
-            await self._recover(error)
-            await self._feed()
+        await self._retried(self._feed)
 
     async def finish(self) -> str:
         """Returns the text.
@@ -38,11 +40,7 @@ class Recognition:
         Raises:
             BackendFailed: the backend was lost twice, or has failed.
         """
-        try:
-            return await (await self._feed()).finish()
-        except BackendLost as error:
-            await self._recover(error)
-            return await (await self._feed()).finish()
+        return await self._retried(self._finish)
 
     async def close(self) -> None:
         """Releases the backend."""
@@ -61,8 +59,13 @@ class Recognition:
             self._fed_bytes += len(new)
         return self._utterance
 
-    async def _recover(self, error: BackendLost) -> None:
-        await self.close()
-        if self._was_lost:
-            raise error
-        self._was_lost = True
+    async def _finish(self) -> str:
+        return await (await self._feed()).finish()
+
+    async def _retried(self, step: Callable[[], Awaitable[T]]) -> T:
+        while True:
+            try:
+                return await step()
+            except BackendLost as error:
+                await self.close()
+                await self._reconnection.wait(error)

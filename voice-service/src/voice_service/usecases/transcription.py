@@ -11,7 +11,6 @@ from chassis.identity.caller import Caller
 
 from voice_service.domain.audio import check, milliseconds
 from voice_service.domain.session import Action, Finish, Message, Pace, Session, Start
-from voice_service.usecases.audit import audited
 from voice_service.usecases.events import Emit, Ended, Event, Started, events_of
 from voice_service.usecases.listening import Listening
 from voice_service.usecases.ports import Ports
@@ -27,6 +26,7 @@ class Transcribe:
         """Yields the events of the session.
 
         Raises:
+            SessionsFull: there are too many sessions.
             Invalid: a message is wrong, or comes in the wrong order.
             BackendFailed: the transcriber has failed.
         """
@@ -35,7 +35,7 @@ class Transcribe:
             await listen(messages, session, self.ports, emit, emit)
             await emit(Ended(session.amounts["audio_ms"]))
 
-        with audited(self.ports.audit, Action.TRANSCRIBE, caller) as session:
+        with self.ports.sessions.session(Action.TRANSCRIBE, caller) as session:
             async with aclosing(events_of(produce)) as events:
                 async for event in events:
                     yield event
@@ -72,6 +72,8 @@ async def listen(
             if isinstance(message, Start):
                 if listening is not None:
                     raise Invalid.on("start", "must be sent once")
+                if not {message.language, message.language.partition("-")[0]} & {*ports.languages}:
+                    raise Invalid.on("start.language", f"must be one of {', '.join(ports.languages)}")
                 listening = Listening(ports.detector(), ports.transcriber, message.language, emit_speech)
                 await emit(Started(str(session.id), sample_rate))
                 continue

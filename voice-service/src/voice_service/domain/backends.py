@@ -16,10 +16,11 @@ class BackendFailed(Unavailable):
 
 
 class BackendLost(BackendFailed):
-    """A speech backend cannot be reached, does not respond, or has dropped the connection.
+    """A speech backend does not respond, or has dropped the connection: another attempt may work."""
 
-    Another attempt may work.
-    """
+
+class BackendUnreachable(BackendLost):
+    """A speech backend cannot be reached: it may be restarting."""
 
 
 class SpeechDetector(Protocol):
@@ -77,11 +78,9 @@ class Synthesizer(Protocol):
 
     Attributes:
         sample_rate: Samples per second of its audio.
-        voices: The names of its voices; the first is the default.
     """
 
     sample_rate: int
-    voices: tuple[str, ...]
 
     def speak(self, text: str, voice: str) -> AsyncGenerator[bytes, None]:
         """Yields the audio while it is made. Closing the iterator stops the backend.

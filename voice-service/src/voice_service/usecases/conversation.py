@@ -6,20 +6,20 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from time import monotonic
 
-from chassis.errors import ServiceError, Unavailable
+from chassis.errors import ServiceError
 from chassis.identity.caller import Caller
 
 from voice_service.domain.answers import Answers
+from voice_service.domain.segmenter import SpeechBegan
 from voice_service.domain.session import Action, Message, Session
-from voice_service.domain.speech import Synthesizer
-from voice_service.usecases.answering import Turn
-from voice_service.usecases.audit import audited
-from voice_service.usecases.events import Audio, Began, Emit, Ended, Event, Final, events_of
+from voice_service.usecases.events import Audio, Emit, Ended, Event, Final, events_of
 from voice_service.usecases.ports import Ports
+from voice_service.usecases.sessions import NotBegun
 from voice_service.usecases.transcription import listen
+from voice_service.usecases.turn import Turn
 
 
-class AnswersOff(Unavailable):
+class AnswersOff(NotBegun):
     """Conversations are answered by knowledge-service, which is off here."""
 
     message = "Conversations need knowledge-service, which is not on."
@@ -35,12 +35,14 @@ class Converse:
         """Yields the events of the session; the audio of an answer that was cut off is left out.
 
         Raises:
+            AnswersOff: knowledge-service is off.
+            SessionsFull: there are too many sessions.
             Invalid: a message is wrong, or comes in the wrong order.
             Unavailable: the transcriber, the synthesizer or knowledge-service has failed.
         """
-        with audited(self.ports.audit, Action.CONVERSE, caller) as session:
-            if self.ports.answers is None:
-                raise AnswersOff
+        if self.ports.answers is None:
+            raise AnswersOff
+        with self.ports.sessions.session(Action.CONVERSE, caller) as session:
             conversation = _Conversation(self.ports, self.ports.answers, session)
             async with aclosing(events_of(lambda emit: conversation.run(messages, emit))) as events:
                 async for event in events:
@@ -67,7 +69,7 @@ class _Conversation:
         self._session.amounts["questions"] = 0
 
         async def on_speech(event: Event | ServiceError) -> None:
-            if isinstance(event, Began):
+            if isinstance(event, SpeechBegan):
                 await self._cut_off(emit)
             await emit(event)
             if isinstance(event, Final):
@@ -93,9 +95,8 @@ class _Conversation:
                 await asyncio.gather(self._answering, return_exceptions=True)
 
     def _answer(self, question: Final, emit: Emit) -> None:
-        synthesizer: Synthesizer = self._ports.synthesizer
         self._session.amounts["questions"] += 1
-        self._turn = turn = Turn(question, self._answers, synthesizer, emit)
+        self._turn = turn = Turn(question, self._answers, self._ports, emit)
 
         async def answer() -> None:
             try:

@@ -6,9 +6,9 @@ import pytest
 from chassis.errors import Invalid
 from chassis.identity.caller import ANONYMOUS
 from voice_service.domain.audio import wav_header
+from voice_service.domain.backends import BackendFailed, BackendLost, BackendUnreachable
 from voice_service.domain.session import Outcome
-from voice_service.domain.speech import BackendFailed, BackendLost
-from voice_service.usecases.speaking import Speak
+from voice_service.usecases.speech import Speak
 
 from tests.voice_service.speech import RecordedAudit, ports
 
@@ -30,7 +30,6 @@ class Synthesizer:
     """
 
     sample_rate = 16_000
-    voices: tuple[str, ...] = ("amy", "joe")
 
     def __init__(self, *failures: tuple[int, type[Exception]] | None) -> None:
         self.failures = list(failures)
@@ -48,7 +47,7 @@ class Synthesizer:
 
 async def spoken(synthesizer: Synthesizer, voice: str = "", audit: RecordedAudit | None = None) -> bytes:
     """Returns the file."""
-    speak = Speak(ports(synthesizer=synthesizer, audit=audit))
+    speak = Speak(ports(synthesizer=synthesizer, voices=("amy", "joe"), audit=audit))
     return b"".join([part async for part in speak(TEXT, voice, ANONYMOUS)])
 
 
@@ -70,16 +69,27 @@ async def test_a_synthesizer_that_is_lost_is_asked_once_more(after: int) -> None
 
 @pytest.mark.parametrize(
     ("failures", "calls"),
-    [([(1, BackendLost), (0, BackendLost)], 2), ([(1, BackendFailed)], 1), ([(0, BackendFailed)], 1)],
+    [
+        ([(1, BackendLost), (0, BackendLost)], 2),
+        ([(1, BackendLost), (0, BackendUnreachable), (0, BackendLost)], 3),
+        ([(1, BackendFailed)], 1),
+        ([(0, BackendFailed)], 1),
+    ],
 )
 async def test_a_synthesizer_that_fails(failures: list[tuple[int, type[Exception]]], calls: int) -> None:
-    """A second loss ends it, and what refuses is not asked again."""
+    """A second loss ends it, one that cannot be reached is tried for longer; a refusal is final."""
     synthesizer, audit = Synthesizer(*failures), RecordedAudit()
     with pytest.raises(failures[-1][1]):
         await spoken(synthesizer, audit=audit)
 
     assert synthesizer.asked == [(SENTENCES[0], "amy")] * calls
     assert [session.outcome for session in audit.sessions] == [Outcome.FAILED]
+
+
+async def test_a_synthesizer_that_restarts() -> None:
+    """What had come does not come twice."""
+    away = [(0, BackendUnreachable)] * 3
+    assert await spoken(Synthesizer((3, BackendLost), *away)) == WHOLE
 
 
 async def test_an_unknown_voice_is_refused() -> None:

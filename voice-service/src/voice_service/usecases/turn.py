@@ -7,9 +7,9 @@ from time import monotonic
 from voice_service.domain.answers import Answers, Words
 from voice_service.domain.audio import milliseconds, size_bytes
 from voice_service.domain.sentences import Sentences, spoken
-from voice_service.domain.speech import Synthesizer
 from voice_service.usecases.events import Answered, Audio, Cleared, Emit, Final
-from voice_service.usecases.speaking import speech
+from voice_service.usecases.ports import Ports
+from voice_service.usecases.speech import speech
 
 _QUESTION_LENGTH_MAX = 1000
 _UNSPOKEN_MAX = 8
@@ -28,10 +28,11 @@ class Turn:
     cut off, until the client has finished.
     """
 
-    def __init__(self, question: Final, answers: Answers, synthesizer: Synthesizer, emit: Emit) -> None:
+    def __init__(self, question: Final, answers: Answers, ports: Ports, emit: Emit) -> None:
         self._question = question
         self._answers = answers
-        self._synthesizer = synthesizer
+        self._synthesizer = ports.synthesizer
+        self._voice = ports.voices[0]
         self._emit = emit
         self._asked_at = monotonic() - question.took_ms / 1000
         self._sentences: asyncio.Queue[str | None] = asyncio.Queue(_UNSPOKEN_MAX)
@@ -98,7 +99,7 @@ class Turn:
         while (sentence := await self._sentences.get()) is not None:
             length += len(sentence)
             if text := spoken(sentence):
-                async with aclosing(speech(self._synthesizer, text)) as parts:
+                async with aclosing(speech(self._synthesizer, text, self._voice)) as parts:
                     async for audio in parts:
                         await self._send(audio)
             self._ends.append((length, self._plays_until))
