@@ -37,12 +37,10 @@ class SpeechWent:
     """An utterance goes on.
 
     Attributes:
-        audio: Its next samples.
-        at_ms: How far the audio has been read.
+        audio: Its next samples; the first ones with those shortly before it.
     """
 
     audio: bytes
-    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +88,12 @@ class Segmenter:
         if self._begin_ms is not None:
             if rest := self._windows.rest:
                 self._read_bytes += len(rest)
-                yield SpeechWent(rest, self._at_ms)
-            yield self._end(self._at_ms)
+                yield SpeechWent(rest)
+            yield self._end(self.read_ms)
 
     @property
-    def _at_ms(self) -> int:
+    def read_ms(self) -> int:
+        """How far the audio has been read."""
         return milliseconds(self._read_bytes)
 
     def _window(self, window: bytes) -> Iterator[Segment]:
@@ -114,15 +113,15 @@ class Segmenter:
             self._before.clear()
             self._loud = self._quiet = 0
             yield SpeechBegan(self._begin_ms)
-            yield SpeechWent(audio, self._at_ms)
+            yield SpeechWent(audio)
 
     def _inside(self, window: bytes, likely: float, begin_ms: int) -> Iterator[Segment]:
-        yield SpeechWent(window, self._at_ms)
+        yield SpeechWent(window)
         self._quiet = self._quiet + 1 if likely < _ENDS_BELOW else 0
         if self._quiet == _WINDOWS_TO_END:
-            yield self._end(self._at_ms - milliseconds(self._quiet * WINDOW_BYTES))
-        elif self._at_ms - begin_ms >= _UTTERANCE_MS_MAX:
-            yield self._end(self._at_ms)
+            yield self._end(self.read_ms - milliseconds(self._quiet * WINDOW_BYTES))
+        elif self.read_ms - begin_ms >= _UTTERANCE_MS_MAX:
+            yield self._end(self.read_ms)
 
     def _end(self, end_ms: int) -> SpeechEnded:
         begin_ms, self._begin_ms = self._begin_ms, None

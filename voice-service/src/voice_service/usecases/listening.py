@@ -41,14 +41,12 @@ class Listening:
         Raises:
             BackendFailed: the backend has failed.
         """
-        at_ms = 0
         for segment in self._segmenter.add(audio):
             await self._take(segment)
-            at_ms = segment.at_ms if isinstance(segment, SpeechWent) else at_ms
         await self._recognize_new()
         if self._current is not None and (text := self._current.partial) not in ("", self._partial):
             self._partial = text
-            await self._emit(Partial(text, self._begin_ms, at_ms or self.received_ms))
+            await self._emit(Partial(text, self._begin_ms, self._segmenter.read_ms))
 
     async def finish(self) -> None:
         """Ends the audio; returns when every utterance is final.
