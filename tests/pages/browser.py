@@ -105,6 +105,7 @@ class Window:
         folder = os.environ.get("SCREENSHOTS")
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
+            self.page.mouse.move(0, 0)  # Nothing is below it that would look different.
             self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole)
 
     def weight(self) -> tuple[int, int]:

@@ -264,4 +264,4 @@ def test_fits(office: Window) -> None:
     """In both themes, at 320 pixels too."""
     for look in office.looks(1100, 320):
         assert not office.overflows()
-        office.keep(f"pages-admin-{look}", whole=True)
+        office.keep(f"pages-admin-{look}")
