@@ -13,6 +13,7 @@ from devstack.valkey import Valkey
 from tests.chassis.waiting import until
 from tests.gateway.streaming import Echo, opened, serving_echo
 from tests.user_service.auth_stand_in import AuthStandIn
+from tests.waiting import SLOW_MACHINE_SECONDS
 
 PLAY = "/api/echo/play"
 
@@ -101,12 +102,12 @@ async def test_revocation_and_leaving(echo: Echo) -> None:
             chunks = response.aiter_raw()
             await anext(chunks)
             await echo.revoke(session_id=str(session))
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(SLOW_MACHINE_SECONDS):
                 async for _ in chunks:
                     pass
     async with echo.http.stream("POST", PLAY, json=body, headers=bearer(echo)) as response:
         await anext(response.aiter_raw())
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(SLOW_MACHINE_SECONDS):
         await until(lambda: not opened("Play") and not echo.service.open)
 
 

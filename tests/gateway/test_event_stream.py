@@ -22,6 +22,7 @@ from gateway.streams.service_messages import ServiceMessages
 from vestibule.health.v1 import health_service_pb2
 
 from tests.fakes.echo_service import message, message_type
+from tests.waiting import SLOW_MACHINE_SECONDS
 
 
 async def endless(*first: bytes) -> AsyncGenerator[bytes, None]:
@@ -50,7 +51,7 @@ async def parts(
     events = EventStream(
         request, ServiceMessages(endless(*first), opened(bounds, token_seconds)), event, framing
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SLOW_MACHINE_SECONDS):
         sent = [part async for part in events.parts()]
     await events.close()
     return b"".join(sent)

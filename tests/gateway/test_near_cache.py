@@ -20,6 +20,7 @@ from vestibule.events.v1.events_pb2 import Event
 from tests.fakes.service_keys import entry_of
 from tests.gateway.stack import FakeUpstream, Gateway, bearer
 from tests.user_service.auth_stand_in import AuthStandIn
+from tests.waiting import SLOW_MACHINE_SECONDS
 
 
 def keep(cache: NearCache[str], key: Hashable, value: str, *tags: str, seconds: float = 60) -> None:
@@ -133,7 +134,7 @@ TestReaders.settings = settings(max_examples=40, stateful_step_count=20)
 
 async def warm(gateway: Gateway, upstream: FakeUpstream, headers: Mapping[str, str]) -> None:
     """Reads until the cache answers: at first the stream has not been read yet."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SLOW_MACHINE_SECONDS):
         while True:
             before = len(upstream.calls)
             await gateway.http.get("/api/users/me", headers=headers)

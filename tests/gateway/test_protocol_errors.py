@@ -10,6 +10,7 @@ from gateway.streams.inbox import FRAGMENTS_MAX
 from tests.chassis.waiting import until
 from tests.gateway.streaming import Echo, closed, opened
 from tests.gateway.test_stream_frames import frame
+from tests.waiting import SLOW_MACHINE_SECONDS
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 WORD = b'{"say":"a"}'
@@ -45,7 +46,7 @@ async def test_what_is_wrong(echo: Echo, sent: bytes, code: int) -> None:
     """Each by the code that says so, at once, and nothing of it reaches the service."""
     client = await echo.talk()
     client.transport.write(sent)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SLOW_MACHINE_SECONDS):
         assert (await closed(client))[0] == code
     await until(lambda: not opened() and not echo.service.open)
     assert echo.service.received == 0

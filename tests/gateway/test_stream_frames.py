@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.chassis.waiting import until
 from tests.gateway.streaming import TALK, Echo, closed, opened
+from tests.waiting import SLOW_MACHINE_SECONDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "streams.md"
 DOCUMENTED = {int(code) for code in re.findall(r"^\| (\d{4}) \|", PAGE.read_text(), re.MULTILINE)}
@@ -113,7 +114,7 @@ async def test_bytes_before_the_answer(echo: Echo) -> None:
     for following in (frame(1, b'{"say":"a"}'), smuggled):
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(head.encode() + following)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SLOW_MACHINE_SECONDS):
             answer = await reader.read()
         assert b"101" not in answer
         writer.close()

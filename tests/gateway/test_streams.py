@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY
 from tests.chassis.waiting import until
 from tests.gateway.stack import FakeUpstream, Gateway, serving_gateway, serving_users, settings
 from tests.user_service.auth_stand_in import AuthStandIn
+from tests.waiting import SLOW_MACHINE_SECONDS
 
 
 async def read(lines: object) -> dict[str, str]:
@@ -89,9 +90,9 @@ async def test_a_stop_ends_streams(gateway: Gateway) -> None:
     async with gateway.http.stream("GET", "/api/health/stream") as answer:
         await read(answer.aiter_lines())
         started = asyncio.get_running_loop().time()
-        await gateway.lifecycle.drain(Stop(0, 0, 5))
+        await gateway.lifecycle.drain(Stop(0, 0, 60))
 
-    assert asyncio.get_running_loop().time() - started < 2
+    assert asyncio.get_running_loop().time() - started < SLOW_MACHINE_SECONDS
 
 
 def opened() -> float:
@@ -107,7 +108,7 @@ async def ask(
     reader, writer = await asyncio.open_connection(address.host, address.port)
     head = "\r\n".join(("GET /api/health/stream HTTP/1.1", "Host: vestibule", *heads))
     writer.write(f"{head}\r\n\r\n{behind_it}".encode())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SLOW_MACHINE_SECONDS):
         await reader.readuntil(b"event: state")
     return reader, writer
 
@@ -129,7 +130,7 @@ async def test_leaving_ends_the_call(
         writer.write(later.encode())
         await asyncio.sleep(0.05)
         writer.close()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(SLOW_MACHINE_SECONDS):
             while opened() or upstream.listeners:  # noqa: ASYNC110 there is no event to wait for
                 await asyncio.sleep(0.01)
 
@@ -188,7 +189,7 @@ async def test_the_head_does_not_wait_for_long(gateway: Gateway, upstream: FakeU
     upstream.answering.clear()
     started = asyncio.get_running_loop().time()
     async with gateway.http.stream("GET", "/api/health/stream") as answer:
-        assert 0.9 < asyncio.get_running_loop().time() - started < 3
+        assert 0.9 < asyncio.get_running_loop().time() - started < SLOW_MACHINE_SECONDS
         assert answer.status_code == 200
         upstream.answering.set()
         assert (await read(answer.aiter_lines()))["event"] == "state"
@@ -271,8 +272,8 @@ async def test_a_client_that_takes_nothing_is_cut_off_in_the_end(
     await until(lambda: upstream.flooded > 100)
     await asyncio.sleep(0.5)
     started = asyncio.get_running_loop().time()
-    await gateway.lifecycle.drain(Stop(0, 0, 10))
+    await gateway.lifecycle.drain(Stop(0, 0, 60))
 
-    assert asyncio.get_running_loop().time() - started < 3
+    assert asyncio.get_running_loop().time() - started < SLOW_MACHINE_SECONDS
     await until(lambda: upstream.flooded == -1)
     writer.transport.abort()

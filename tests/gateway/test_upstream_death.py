@@ -18,6 +18,7 @@ from tests.chassis.waiting import until
 from tests.fakes.echo_service import PACKAGE
 from tests.gateway.streaming import Echo, closed, opened, refused, serving_echo
 from tests.user_service.auth_stand_in import AuthStandIn
+from tests.waiting import SLOW_MACHINE_SECONDS
 
 FORMS = ["text/event-stream", "application/x-ndjson"]
 
@@ -132,7 +133,7 @@ async def test_websockets(edge: Echo, service: Service) -> None:
     await speaking.recv()
     service.die()
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(SLOW_MACHINE_SECONDS):
         assert await closed(silent) == (1013, "UNAVAILABLE")
         assert await closed(speaking) == (1013, "UNAVAILABLE")
     assert await refused(edge.talk()) == (503, "UNAVAILABLE")

@@ -27,7 +27,7 @@ from vestibule.api.v1 import options_pb2
 from tests.system.client import PASSWORD, Client, User
 from tests.system.running_system import System
 
-CASES = int(os.environ.get("FUZZ_CASES", "300"))
+CASES = int(os.environ.get("FUZZ_CASES", "800"))
 ENDS_THE_SESSION = {"Logout", "LogoutAll", "EndAllSessions"}
 NEED_A_PERSON = {
     options_pb2.ACCESS_SIGNED_IN,
@@ -116,7 +116,7 @@ class Prober:
         return self.client.sign_in(user)
 
 
-@pytest.mark.more_cases
+@pytest.mark.nightly
 async def test_any_message(system: System, client: Client, first_admin: User) -> None:
     """Messages with odd fields, and bytes that are no message; FUZZ_SEED repeats a run."""
     seed = int(os.environ.get("FUZZ_SEED", random.randrange(10**6)))

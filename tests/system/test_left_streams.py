@@ -15,8 +15,8 @@ from tests.system.raw import exchange, head
 from tests.system.running_system import System
 from tests.waiting import SLOW_MACHINE_SECONDS, wait_for
 
-LEFT = int(os.environ.get("STREAMS_LEFT", "200"))
-"""How many streams are opened and left: 600 in `make test-nightly`; the report's figure is of 5,000."""
+LEFT = int(os.environ.get("STREAMS_LEFT", "600"))
+"""How many streams are opened and left; the report's figure is of 5,000."""
 
 AT_ONCE = 20
 GROWTH_MEGABYTES_MAX = 15 + LEFT // 60
@@ -24,7 +24,7 @@ GROWTH_MEGABYTES_MAX = 15 + LEFT // 60
 pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="measures by /proc")
 
 
-@pytest.mark.more_cases
+@pytest.mark.nightly
 def test_streams_that_were_left_are_given_back(client: Client, system: System) -> None:
     """Although no event is sent, soon no stream is open, and nothing has grown."""
     _open_and_leave(client.url, AT_ONCE)

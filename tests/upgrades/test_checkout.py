@@ -11,6 +11,7 @@ from tests.upgrades.checkout import Checkout, commit_of
 SAME_TREE = Checkout("the same tree", sys.executable)
 
 
+@pytest.mark.nightly
 def test_settings_are_those_of_its_devstack(stack: Stack) -> None:
     """A checkout's devstack gives its processes the settings that ours gives them."""
     for name, process in stack.services.items():

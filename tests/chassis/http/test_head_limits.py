@@ -11,6 +11,8 @@ from chassis.http.head_limits import HeadLimitProtocol
 from devstack.ports import free_port
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
+from tests.waiting import SLOW_MACHINE_SECONDS
+
 LIMIT_SECONDS = 0.3
 GET = b"GET / HTTP/1.1\r\nHost: vestibule\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: vestibule\r\nContent-Length: 2\r\n\r\n{}"
@@ -98,7 +100,7 @@ async def test_what_surrounds_a_body_is_bounded(port: int, begin: bytes, more: b
         await asyncio.sleep(0)
     writer.close()
     with suppress(ConnectionError, TimeoutError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SLOW_MACHINE_SECONDS):
             await reading
 
     assert sent < 20 * head_limits.SURPLUS_BYTES_MAX

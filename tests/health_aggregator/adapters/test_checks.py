@@ -27,6 +27,7 @@ from redis.asyncio import Redis
 from tests.chassis.waiting import until
 from tests.health_aggregator import servers
 from tests.health_aggregator.checking import check_once
+from tests.waiting import SLOW_MACHINE_SECONDS
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(200, Outcome.UP), (204, Outcome.UP), (503, Outcome.DOWN)])
@@ -69,7 +70,7 @@ async def test_postgres_wakes_when_the_server_ends_the_session(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'health_aggregator'"
     )
     await admin.close()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(SLOW_MACHINE_SECONDS):
         await woken.wait()
     result = await check_once(check)
     await check.close()

@@ -20,6 +20,7 @@ from knowledge_service.domain.language_model import (
 )
 
 from tests.fakes.chat_server import ChatServer, Script, event, writes
+from tests.waiting import SLOW_MACHINE_SECONDS
 
 PROMPT = Prompt("Answer.", "Question: what?", 2)
 
@@ -294,6 +295,6 @@ async def test_closing_stops_the_model(model: OpenAILanguageModel, server: ChatS
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SLOW_MACHINE_SECONDS):
         while not holds():  # noqa: ASYNC110 the server notes it in a list
             await asyncio.sleep(0.01)

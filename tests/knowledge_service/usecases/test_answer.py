@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY
 
 from tests.fakes.chat_server import ChatServer, event, writes
 from tests.knowledge_service.knowledge import Knowledge, a_user
+from tests.waiting import SLOW_MACHINE_SECONDS
 
 QUERY = "warfarin grapefruit"
 
@@ -223,7 +224,7 @@ async def test_closing_stops_the_model(knowledge: Knowledge, server: ChatServer,
             await asyncio.sleep(0.3)
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(SLOW_MACHINE_SECONDS):
             while not server.left:  # noqa: ASYNC110 the server notes it in a list
                 await asyncio.sleep(0.01)
 

@@ -105,7 +105,7 @@ async def test_speaking_cuts_the_answer_off() -> None:
 
     (cleared,) = [event for event in events if isinstance(event, Cleared)]
     before = events[: events.index(cleared)]
-    assert cleared.took_ms <= 200
+    assert cleared.took_ms <= 1000  # `make bench-voice` measures how soon
     assert cleared.spoken == "".join(SENTENCES[:2]).strip()
     assert cleared.cut_off.startswith(SENTENCES[2])
     assert answers.left == 1
