@@ -254,7 +254,9 @@ async def serving_gateway(given: GatewaySettings) -> AsyncIterator[Gateway]:
             while not lifecycle.readiness.ready:  # noqa: ASYNC110 readiness is a snapshot, without events
                 await asyncio.sleep(0.01)
         # Reading the machine's certificates, which no test here needs, would take longer than most tests.
-        async with httpx.AsyncClient(base_url=f"http://{address}", timeout=10, verify=False) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://{address}", timeout=WITHIN_SECONDS, verify=False
+        ) as client:
             yield Gateway(client, lifecycle)
     finally:
         await lifecycle.drain(Stop(0, 0, 1))
