@@ -42,8 +42,8 @@ up: .venv/.runs $(if $(filter 1,$(VOICE)),.venv/.speaks) ## Start the whole syst
 	@exec $(BIN)/python -m devstack up --with-parent
 
 test: .venv/.develops ## Run the tests, all but the long ones, on real Postgres, Valkey and gRPC; ARGS="…" goes to pytest
-	@# Six processes for two cores, four of them with a stack: most tests wait more than they work.
-	@$(BIN)/pytest -n 6 $(PARALLEL) -m "not nightly" $(ARGS)
+	@# Four processes for two cores, three of them with a stack: tests wait a third of their time.
+	@$(BIN)/pytest -n 4 $(PARALLEL) -m "not nightly" $(ARGS)
 
 test-nightly: .venv/.develops ## Run the tests that take long
 	@$(BIN)/pytest -n 2 $(PARALLEL) -m nightly $(ARGS)

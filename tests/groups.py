@@ -1,12 +1,12 @@
 """Which tests run in the same process of `make test`: those that share what takes long to start.
 
-Four of the six processes have a stack each, and then take what is left; with fewer stacks, their tests
+Three of the four processes have a stack each, and then take what is left; with fewer stacks, their tests
 would end long after all others.
 """
 
 from xdist.scheduler import LoadFileScheduling
 
-STACKS = ("stack 1", "stack 2", "stack 3", "stack 4")
+STACKS = ("stack 1", "stack 2", "stack 3")
 CHART, TIDY = "chart", "tidy"
 
 SHARED_STACK = (
@@ -26,8 +26,9 @@ OWN_STACK = (
 )
 """Files among them that start a stack of their own instead."""
 
-FIRST_LETTERS = ("abcd", "efghi", "jklmnop", "qrstuvwxyz")
-"""Those of the files in `tests/system` that use each stack; the other folders use the first one."""
+ON_THE_SECOND_STACK = tuple(f"tests/system/test_{letter}" for letter in "ijklmnop")
+ON_THE_THIRD_STACK = ("tests/upgrades/", *(f"tests/system/test_{letter}" for letter in "qrstuvwxyz"))
+"""Files among them that take about as long as the rest, pages included."""
 
 LONGEST_FIRST = (*STACKS, "tests/devstack/", "tests/faults/", *OWN_STACK, TIDY, "tests/auth_service/test_")
 """The beginnings of the groups that take longest, in the order in which they start."""
@@ -48,14 +49,8 @@ def group(nodeid: str) -> str:
     if file.startswith("tests/tidy/"):
         return TIDY
     if file.startswith(SHARED_STACK) and file not in OWN_STACK:
-        return _stack_of(file)
+        return STACKS[1 * file.startswith(ON_THE_SECOND_STACK) + 2 * file.startswith(ON_THE_THIRD_STACK)]
     return file
-
-
-def _stack_of(file: str) -> str:
-    letter = file.removeprefix("tests/system/test_")[0]
-    found = (stack for stack, letters in zip(STACKS, FIRST_LETTERS, strict=True) if letter in letters)
-    return next(found) if file.startswith("tests/system/") else STACKS[0]
 
 
 def rank(nodeid: str) -> tuple[int, str]:

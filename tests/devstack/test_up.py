@@ -109,7 +109,15 @@ def test_second_stack_in_the_same_folder_is_refused(up: Up) -> None:
     assert httpx.get(f"{up.wait_until_ready()}/ready").status_code == 200
 
 
-@pytest.mark.parametrize("name", ["user-service", "gateway", "redis", "postgres"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gateway",
+        "postgres",
+        pytest.param("user-service", marks=pytest.mark.nightly),
+        pytest.param("redis", marks=pytest.mark.nightly),
+    ],
+)
 def test_part_that_dies_is_named_and_started_again(up: Up, name: str) -> None:
     """It comes back at the same address as another process, and the system works."""
     before = up.pids[name]

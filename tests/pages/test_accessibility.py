@@ -14,12 +14,8 @@ from tests.system.client import PASSWORD, Client, User, new_email
 from tests.system.mailbox import Mailbox
 
 NEW_PASSWORD = "walnut-comet-drizzle-ferry"
-LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
-    ("light", 1100),
-    ("dark", 320),
-    ("light", 320),
-    ("dark", 1100),
-)
+LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", 1100), ("dark", 320))
+"""Contrast depends on the theme, and room on the width."""
 
 pytestmark = [pytest.mark.nightly, pytest.mark.parametrize("locale", ["en", "de"])]
 

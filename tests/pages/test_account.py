@@ -23,6 +23,7 @@ def answer_password(mine: Window, password: str) -> None:
     dialog.get_by_role("button", name="Continue").click()
 
 
+@pytest.mark.nightly
 def test_profile_address_and_password(
     window: OpenWindow, client: Client, ada: User, mailbox: Mailbox
 ) -> None:
@@ -208,6 +209,7 @@ def test_a_pending_address_is_given_up_and_every_session_ends(window: OpenWindow
     expect(other.page.locator("#signed-out")).to_contain_text("Your session has ended")
 
 
+@pytest.mark.nightly
 def test_what_a_key_may_do_is_chosen(window: OpenWindow, client: Client, ada: User) -> None:
     """At least one thing, until a day that is still to come."""
     page = opened(window, ada).page

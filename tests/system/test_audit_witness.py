@@ -13,6 +13,8 @@ from tests.system.client import Client, User
 from tests.system.running_system import System
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.nightly
+
 EMAIL, PASSWORD = "admin@vestibule.test", "Marble-Otter-Sunday-Lamp-94"
 REMOVED = 53
 """How many entries the owner removes from the end of the log."""

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from tests.system.client import PASSWORD, Answer, Client, User, new_email
 from tests.system.mailbox import Mailbox, token_in
 from tests.system.running_system import System
@@ -136,6 +138,7 @@ def test_five_an_hour(client: Client, mailbox: Mailbox) -> None:
     assert len([mail for mail in mailbox.mails(owner.email) if IN_USE in str(mail["Subject"])]) == 1
 
 
+@pytest.mark.nightly
 def test_while_user_service_is_away(client: Client, system: System, mailbox: Mailbox) -> None:
     """A proof made meanwhile works afterwards; undoing is done at once and reported later."""
     ada, theirs = client.join(proven=True), new_email()

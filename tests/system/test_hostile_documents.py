@@ -14,6 +14,8 @@ from tests.system.test_knowledge import found, put
 from tests.system.test_sources import PATH, add, titles
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.nightly
+
 FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "pages.pdf": (lambda: pdf(*["A page."] * 10_000), "TOO_MANY_PAGES"),
     "bomb.docx": (lambda: bomb(65 * 1024 * 1024), "TOO_LARGE"),

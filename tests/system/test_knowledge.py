@@ -262,6 +262,7 @@ def _rows(system: System, table: str, document_id: str) -> list[Any]:
     return system.rows(query, document_id)
 
 
+@pytest.mark.nightly
 def test_documents_go_with_a_user_who_is_erased_while_the_service_is_down(
     client: Client, system: System
 ) -> None:

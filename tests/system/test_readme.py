@@ -69,6 +69,7 @@ def _wait_until_ready(log: Path, system: "subprocess.Popen[bytes]") -> None:
     wait_for(is_ready, within_seconds=240)
 
 
+@pytest.mark.nightly
 def test_session(started: str, tmp_path: Path) -> None:
     """Every command of the README, run in its order in one shell, prints what stands below it."""
     text = README.read_text(encoding="utf-8")

@@ -41,6 +41,7 @@ def test_interrupted_between_the_halves(client: Client, system: System) -> None:
     assert _half_made(system, [left, repeated]) == [(0,)]
 
 
+@pytest.mark.nightly
 def test_killed_at_any_moment(client: Client, system: System) -> None:
     """Registrations under way when auth-service is killed end as whole accounts or none at all."""
     emails = [new_email() for _ in range(12)]

@@ -18,6 +18,8 @@ from tests.system.client import PASSWORD, Answer, Client
 from tests.system.machines import KEYS
 from tests.system.running_system import System
 
+pytestmark = pytest.mark.nightly
+
 ADMIN = "admin@vestibule.test"
 ADMIN_PASSWORD = "Marble-Otter-Sunday-Lamp-94"
 MINUTE = 60

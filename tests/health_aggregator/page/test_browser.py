@@ -21,7 +21,10 @@ FLAGS = [
 WITHIN_MILLISECONDS = 60_000
 """The limit of a wait on a busy machine."""
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed"),
+]
 
 
 @pytest.fixture(scope="module", name="browser")
@@ -127,7 +130,6 @@ def test_shows_a_killed_component_without_a_reload(browser: Browser, stack: Stac
     page.context.close()
 
 
-@pytest.mark.nightly
 def test_works_without_javascript(browser: Browser, stack: Stack) -> None:
     """It is complete, and reloads itself."""
     page = opened(browser, stack, script=False)
@@ -139,7 +141,6 @@ def test_works_without_javascript(browser: Browser, stack: Stack) -> None:
     page.context.close()
 
 
-@pytest.mark.nightly
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_fits_a_small_screen(browser: Browser, stack: Stack, scheme: str) -> None:
     """At 360 pixels nothing scrolls sideways, and the graph takes its narrow form."""
@@ -151,7 +152,6 @@ def test_fits_a_small_screen(browser: Browser, stack: Stack, scheme: str) -> Non
     page.context.close()
 
 
-@pytest.mark.nightly
 def test_is_accessible_to_screen_readers(browser: Browser, stack: Stack) -> None:
     """One main heading, sections with headings, labelled graphics, states in words."""
     page = opened(browser, stack)
@@ -169,7 +169,6 @@ def test_is_accessible_to_screen_readers(browser: Browser, stack: Stack) -> None
 METRICS = "/status/metrics"
 
 
-@pytest.mark.nightly
 def test_metrics_refresh(browser: Browser, stack: Stack) -> None:
     """The metrics page shows every service, and refreshes in the same document."""
     for _ in range(3):
@@ -198,7 +197,6 @@ def test_metrics_refresh(browser: Browser, stack: Stack) -> None:
     page.context.close()
 
 
-@pytest.mark.nightly
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_metrics_fit_a_small_screen_and_need_no_script(browser: Browser, stack: Stack, scheme: str) -> None:
     """At 360 pixels each row is a block with labelled values; without a script it reloads."""
