@@ -149,9 +149,9 @@ def restart(services: Sequence[str]) -> None:
     settle()
 
 
-def take_back_replicas() -> None:
-    """Upgrades after a `kubectl scale`: Helm 4 takes the field back only when asked to."""
-    upgrade(options=("--force-conflicts",) if helm("version", "--short").startswith("v4") else ())
+def take_back_replicas(*settings: str) -> None:
+    """Upgrades after a `kubectl scale`: Helm 4 takes a changed number back only when asked to."""
+    upgrade(*settings, options=("--force-conflicts",) if helm("version", "--short").startswith("v4") else ())
     settle()
 
 

@@ -103,12 +103,11 @@ def test_drained_node_fails_no_request(url: str, *, budgets: bool) -> None:
     if len(workers) < 2:
         pytest.skip("draining needs two nodes that take pods")
     drained = next(pod["spec"]["nodeName"] for pod in pods("gateway"))
-    upgrade(
+    take_back_replicas(
         "services.auth-service.replicas=2",
         "services.user-service.replicas=2",
         f"defaults.podDisruptionBudget.enabled={str(budgets).lower()}",
     )
-    settle()
     try:
         with clients(url) as tally:
             run(
