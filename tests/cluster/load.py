@@ -112,7 +112,9 @@ class Clients:
                     break
                 delay = self._began + number / RATE - time.monotonic()
                 await asyncio.sleep(max(0.0, delay))
-                task = asyncio.ensure_future(self._ask(http, kind, self._users[number % USERS]))
+                # In another order each time, so that every user refreshes before their token expires.
+                user = self._users[(number + number // len(COURSE)) % USERS]
+                task = asyncio.ensure_future(self._ask(http, kind, user))
                 asked.add(task)
                 task.add_done_callback(asked.discard)
             await asyncio.gather(*asked)
