@@ -109,16 +109,18 @@ def test_filters(client: Client, admin: User, about: Callable[..., Entries]) -> 
     client.put(f"/api/users/{user.id}", token=admin.access_token, json={"full_name": "Renamed"})
     about(user.id, 4)
 
+    def found(**query: str) -> Entries:
+        params = {"subject_id": user.id, **query}
+        entries: Entries = client.get("/api/admin/audit-events", token=admin.access_token, params=params).data
+        return entries
+
     def actions(**query: str) -> set[tuple[str, str]]:
-        answer = client.get(
-            "/api/admin/audit-events", token=admin.access_token, params={"subject_id": user.id, **query}
-        )
-        return {(entry["action"].partition(".")[0], entry["actor_id"]) for entry in answer.data}
+        return {(entry["action"].partition(".")[0], entry["actor_id"]) for entry in found(**query)}
 
     assert {("users", admin.id)} == actions(actor_id=admin.id)
     assert {("auth", user.id)} == actions(action="auth.login")
     assert ("auth", user.id) in actions(since=since)
-    assert all(entry["occurred_at"] >= since[:19] for entry in about(user.id))
+    assert all(entry["occurred_at"] >= since[:19] for entry in found(since=since))
     assert set() == actions(since=since, until=since)
 
 
