@@ -12,6 +12,7 @@ from devstack.ports import free_port
 from devstack.valkey import Valkey
 from structlog.testing import capture_logs
 
+from chassis import clock_check
 from tests.chassis.waiting import until
 
 
@@ -59,11 +60,14 @@ async def test_a_wrong_clock_is_not_ready_until_it_is_set(
     assert line["ahead_seconds"] == pytest.approx(seconds, abs=1)
 
 
-async def test_without_redis_a_start_goes_on(readiness: Readiness) -> None:
-    """Redis is not needed for a start; the clocks are compared once it answers."""
+async def test_without_redis_a_start_goes_on(readiness: Readiness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is not needed for a start; it is given time to answer, and asked again later."""
+    monkeypatch.setattr(clock_check, "UNREACHABLE_SECONDS", 1.0)
+    began = time.monotonic()
     url = f"redis://127.0.0.1:{free_port()}"
     check = asyncio.create_task(check_clock(readiness, url, client_name="test"))
     await until(lambda: readiness.ready)
 
+    assert time.monotonic() - began >= 1.0
     assert not check.done()
     check.cancel()

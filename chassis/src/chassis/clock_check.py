@@ -21,6 +21,8 @@ CHECK = "clock"
 
 LIMIT_SECONDS = 15.0
 TIMEOUT_SECONDS = 0.9
+UNREACHABLE_SECONDS = 5.0
+"""After how long a Redis counts as down: on busy cores the first attempts of a start come too late."""
 
 _WARN_EVERY_SECONDS = 60.0
 _SERVER_TIME = re.compile(rb"\bserver_time_usec:(\d+)")
@@ -31,9 +33,10 @@ async def check_clock(
 ) -> None:
     """Keeps the service unready until the clocks agree, then ends.
 
-    Only a start is checked: a Redis with a wrong clock stops a rollout, and not the pods that serve. Nor is
-    a start kept waiting by a Redis that is down; the clocks are compared when it answers.
+    Only a start is checked: a Redis with a wrong clock stops a rollout, and not the pods that serve. A Redis
+    that is down keeps a start waiting for `UNREACHABLE_SECONDS`; the clocks are compared once it answers.
     """
+    began = time.monotonic()
     backoff = Backoff(first_seconds=0.2, limit_seconds=5.0)
     warned = -_WARN_EVERY_SECONDS
     while True:
@@ -41,7 +44,8 @@ async def check_clock(
             ahead_seconds = await _ahead_of_redis(redis_url, client_name, now)
         except FAILURES:
             # The reader of events logs why.
-            if readiness.checks()[CHECK] is not State.FAILING:
+            is_down = time.monotonic() - began >= UNREACHABLE_SECONDS
+            if is_down and readiness.checks()[CHECK] is not State.FAILING:
                 readiness.set(CHECK, ok=True)
         else:
             is_right = abs(ahead_seconds) <= LIMIT_SECONDS
