@@ -217,6 +217,6 @@ def test_a_lost_service_is_an_error(client: Client, speaker: User, system: Syste
         send(socket, START, recording(6), SILENCE)
         events = list(received(socket))
 
-    assert events[-1][0] == "error"
+    assert events[-1][0] == "error", (events[-5:], socket.close_code, socket.close_reason)
     assert events[-1][1]["code"] == "UNAVAILABLE"
     assert (socket.close_code, socket.close_reason) == (1013, "UNAVAILABLE")
