@@ -12,11 +12,12 @@ RENEW_SECONDS = 20.0
 
 # One member per open stream, whose score is the end of its lease. Atomic. The stream itself is not counted:
 # its gateway may have renewed all its streams, this one among them, before this arrives, or may ask again.
+# No ZREM: the gateway's user of Redis may not call it.
 _TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], 0, ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-redis.call('ZREM', KEYS[1], ARGV[2])
 if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return {0} end
 redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
