@@ -1,5 +1,6 @@
 """Speech through the gateway, by the contract, with a real detector, recognizer and voice behind it."""
 
+import asyncio
 import io
 import json
 import time
@@ -18,7 +19,7 @@ from tests.fakes.chat_server import ChatServer, writes
 from tests.leaks import leaks
 from tests.system.client import Client, User
 from tests.system.running_system import System
-from tests.system.test_canaries import outputs
+from tests.system.test_canaries import outputs, stored
 from tests.voice_service.speech import SILENCE, frames, recording
 from tests.waiting import wait_for
 
@@ -173,7 +174,7 @@ def test_what_cannot_be_spoken(client: Client, speaker: User, body: dict[str, st
 def test_a_spoken_question_has_a_spoken_answer(
     client: Client, speaker: User, chat_server: ChatServer, system: System, collector: Collector
 ) -> None:
-    """Transcript, tokens, a citation and audio; and no output of any process has what was said."""
+    """Transcript, tokens, a citation and audio; and nothing that is written or stored has what was said."""
     chat_server.script = writes("Anticoagulation prevents strokes [1].", " Ask your doctor first.")
 
     with opened(client, speaker, "converse") as socket:
@@ -190,6 +191,20 @@ def test_a_spoken_question_has_a_spoken_answer(
     assert 0 < answered["transcript_ms"] <= answered["first_token_ms"] <= answered["first_audio_ms"]
     said = {"question": transcript["text"], "answer": "Ask your doctor first"}
     assert leaks(outputs(system, collector), said) == []
+    assert leaks(stored_rows(system), said) == []
+    assert leaks(asyncio.run(stored(system.redis_url)), said) == []
+
+
+def stored_rows(system: System) -> Iterator[tuple[str, bytes]]:
+    """Yields every table of the services with all of its rows, as a dump of the database has them."""
+    tables = system.rows(
+        "SELECT table_schema, table_name FROM information_schema.tables"
+        " WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')"
+    )
+    assert len(tables) > 20
+    for schema, table in tables:
+        rows = system.rows(f'SELECT to_jsonb(t)::text FROM "{schema}"."{table}" AS t')
+        yield f"{schema}.{table}", "\n".join(row for (row,) in rows).encode()
 
 
 def test_speaking_cuts_the_answer_off(client: Client, speaker: User, chat_server: ChatServer) -> None:
