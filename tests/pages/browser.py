@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Response, expect
 
 WITHIN_MILLISECONDS = 60_000
 """The limit of a wait on a busy machine."""
@@ -17,6 +17,8 @@ _HARMLESS = (
     "Failed to load resource",  # a refused call is an answer, not a fault of the page
     "preloaded using link preload",  # used later than a browser expects, on a busy machine
 )
+
+_SUPERSEDED = ("net::ERR_ABORTED", "interrupted by another navigation")
 
 
 @dataclass
@@ -61,8 +63,14 @@ class Window:
         self.responses.append(response)
 
     def go(self, path: str) -> Page:
-        """Loads a page."""
-        self.page.goto(f"{self.url}{path}")
+        """Loads a page, also while the page before it goes elsewhere by itself."""
+        try:
+            self.page.goto(f"{self.url}{path}")
+        except Error as error:
+            if not any(each in error.message for each in _SUPERSEDED):
+                raise
+            self.page.wait_for_load_state()
+            self.page.goto(f"{self.url}{path}")
         return self.page
 
     def sign_in(self, email: str, password: str, path: str = "/signin") -> None:

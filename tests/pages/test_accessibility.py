@@ -162,6 +162,7 @@ def test_a_second_factor(
     check(mine, "proof with a code")
     page.locator("#proof-dialog [data-close]").click()
     page.click("#sign-out")
+    page.wait_for_url("**/signin?*")
     mine.sign_in(ada.email, ada.password)
     expect(page.locator("#code")).to_be_focused()
     submit(page, "code-form", code="000000")
