@@ -59,6 +59,7 @@ def failed_response(error: ServiceError, request: Request, *, enveloped: bool) -
     return response
 
 
+@cache
 def problem_style() -> bytes:
     """Returns the style sheet of these pages."""
     return (base_style() + _STYLE).encode()
