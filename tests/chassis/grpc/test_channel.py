@@ -206,6 +206,24 @@ async def test_service_that_comes_back() -> None:
     assert time.monotonic() - started < SLOW_MACHINE_SECONDS
 
 
+async def test_channels_share_no_connection(stack: Stack) -> None:
+    """Channels that share one and check its health crash the process now and then."""
+    peers = set()
+
+    async def answer(request: Any, context: Any) -> Any:
+        peers.add(context.peer())
+        return user_service_pb2.GetMeResponse()
+
+    stack.script.answers["GetMe"] = answer
+    sign_in("user")
+    await stack.users.GetMe(GET_ME)
+    tokens = service_tokens("gateway")
+    async with open_channel(f"127.0.0.1:{stack.port}", service_tokens=tokens, services=SERVICES) as channel:
+        await user_service_pb2_grpc.UserServiceStub(channel).GetMe(GET_ME)
+
+    assert len(peers) == 2
+
+
 async def test_deadlines(stack: Stack) -> None:
     """The shortest of what is asked, what is left and the default counts."""
 

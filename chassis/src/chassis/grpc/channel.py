@@ -235,6 +235,9 @@ def open_channel(
         ("grpc.min_reconnect_backoff_ms", 5_000),
         ("grpc.max_reconnect_backoff_ms", 300),
         ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+        # Each channel makes its own connections. gRPC crashes (SIGSEGV in HealthProducer::HealthChecker) when
+        # two channels share a connection and check its health, as a channel and its replacement would.
+        ("grpc.use_local_subchannel_pool", 1),
         ("grpc.enable_http_proxy", 0),
     ]
     target = address if "://" in address or address.startswith("unix:") else f"dns:///{address}"
