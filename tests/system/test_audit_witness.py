@@ -97,6 +97,7 @@ def test_without_the_witness_the_log_is_not_called_intact(
 
 def test_removed_entries_are_found(witnessed: System, client: Client, admin: User) -> None:
     """Entries removed from the end with their heads are reported, shown and audited, also after a restart."""
+    _add_entries(client, admin, REMOVED)
     wait_for(lambda: _is_witnessed(client, admin))
     before = _verify(client, admin)
     last = before["events"] - REMOVED
