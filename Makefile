@@ -163,7 +163,7 @@ deploy: images ## Build the images, load them into the kind cluster and install 
 	helm test vestibule --namespace vestibule
 
 test-cluster: .venv/.develops ## Test the release on the cluster of the current KUBECONFIG
-	@CLUSTER_TESTS=1 $(BIN)/pytest tests/cluster -rs $(ARGS)
+	@CLUSTER_TESTS=1 $(BIN)/pytest tests/cluster -rs --timeout=900 $(ARGS)
 
 clean: ## Remove what was installed or generated; data stays
 	rm -rf .venv .tools protos/gen .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
