@@ -6,7 +6,7 @@ flooded turns alternate, and the medians are compared, because machines vary. Ev
 the machine's cores: the flood takes from the reads whatever it costs to answer and to refuse it. What it
 costs to make is reported; its client has a lower priority, since real floods come from other machines.
 
-With `--auth-cores` auth-service and the flood's client are kept to so many cores, as pods are by their
+With `--auth-cores` auth-service and the flood's client share that number of cores, as pods do by their
 CPU limit; the other processes may use all.
 """
 

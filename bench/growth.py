@@ -35,12 +35,12 @@ ROWS_OF_A_LOOK_UP = 200
 
 SIGN_IN, ME, REFRESH = "sign-in", "me, not cached", "refresh"
 FIRST, LAST, SEARCH = "list, first page", "list, last page by cursor", "search, one found"
-AUDIT, AUDIT_OF = "audit log, first page", "audit log of one person"
+AUDIT, AUDIT_OF = "audit log, first page", "audit log of one user"
 LOOK_UPS = (SIGN_IN, ME, REFRESH, FIRST, LAST, SEARCH, AUDIT, AUDIT_OF)
 
 
 class PopulatedSystem:
-    """A system with so many users in it.
+    """A system with a number of users.
 
     Attributes:
         stack: The system.
@@ -48,19 +48,19 @@ class PopulatedSystem:
         seconds: What each step took, by its name.
     """
 
-    def __init__(self, stack: Stack, people: int) -> None:
+    def __init__(self, stack: Stack, users: int) -> None:
         self.stack = stack
-        self.people = people
+        self.users = users
         self.seconds: dict[str, list[float]] = {name: [] for name in LOOK_UPS}
-        self._chance = random.Random(people)
+        self._chance = random.Random(users)
         self._http = HTTPConnection(stack.base_url.removeprefix("http://"), timeout=60)
         self._admin = ""
 
-    def turn(self, people: int) -> None:
-        """Lets some users sign in, look at themselves and refresh, and the admin look at them."""
+    def turn(self, users: int) -> None:
+        """Users sign in, read their own record and refresh; the admin reads about them."""
         self._admin = self.sign_in_admin()
-        for _ in range(people):
-            number = self._chance.randint(1, self.people)
+        for _ in range(users):
+            number = self._chance.randint(1, self.users)
             email = population.email_of(number)
             signed_in = self._timed(
                 SIGN_IN, "POST", "/api/auth/login", {"email": email, "password": population.PASSWORD}
@@ -75,20 +75,20 @@ class PopulatedSystem:
         token: str = self._timed("", "POST", "/api/auth/login", ADMIN)["access_token"]
         return token
 
-    def _look(self, person: dict[str, Any]) -> None:
-        """The admin's part, about one person."""
+    def _look(self, user: dict[str, Any]) -> None:
+        """The admin's part, about one user."""
         self._ask(FIRST, f"/api/users?page_size={PAGE}")
         assert self._ask(LAST, f"/api/users?page_size={PAGE}&sort=created_at&cursor={self.before_the_end()}")
-        found = self._ask(SEARCH, f"/api/users?search={person['full_name'].replace(' ', '%20')}")
-        assert any(each["id"] == person["id"] for each in found)
+        found = self._ask(SEARCH, f"/api/users?search={user['full_name'].replace(' ', '%20')}")
+        assert any(each["id"] == user["id"] for each in found)
         self._ask(AUDIT, f"/api/admin/audit-events?page_size={PAGE}")
-        assert self._ask(AUDIT_OF, f"/api/admin/audit-events?page_size={PAGE}&actor_id={person['id']}")
+        assert self._ask(AUDIT_OF, f"/api/admin/audit-events?page_size={PAGE}&actor_id={user['id']}")
 
     def before_the_end(self) -> str:
         """Returns the cursor of the page before the last, which pages by the thousand would lead to."""
         query = "SELECT id, created_at FROM users.users ORDER BY created_at DESC, id DESC OFFSET $1 LIMIT 1"
         row = population.fetch(self.stack.database, query, PAGE // 2)[0]
-        pages = self.people // PAGE
+        pages = self.users // PAGE
         place = Cursor(sort=Sort.CREATED_AT, key=row[1], user_id=row[0], page=pages)
         return page_cursor.encode(place, Filter())
 
@@ -128,13 +128,13 @@ def verified(stack: Stack) -> dict[str, float]:
     return {"entries": entries, "seconds": seconds, "entries_per_second": entries / seconds}
 
 
-def greedy(populated: PopulatedSystem, people: int) -> list[plans.Touch]:
-    """Returns what reads of a table more rows than a look-up has any need of, the worst first."""
+def oversized_reads(populated: PopulatedSystem, users: int) -> list[plans.Touch]:
+    """Returns the reads of more rows than a look-up needs, the largest first."""
     assert populated.stack.postgres is not None
     log = populated.stack.postgres.folder / "log"
     plans.watch(populated.stack.database)
     behind = log.stat().st_size
-    populated.turn(people)
+    populated.turn(users)
     plans.look_away(populated.stack.database)
     worst: dict[tuple[str, str, str], plans.Touch] = {}
     for touch in plans.written(log, behind):
@@ -144,13 +144,13 @@ def greedy(populated: PopulatedSystem, people: int) -> list[plans.Touch]:
     return sorted(worst.values(), key=lambda touch: -touch.rows)
 
 
-def table(towns: Sequence[PopulatedSystem]) -> str:
-    """Returns what each step took in each town, and the last town's over the first's."""
-    small, large = towns[0], towns[-1]
-    sizes = " | ".join(f"p50 ms among {populated.people:,}" for populated in towns)
-    lines = [f"| step | {sizes} | ratio |", "|---" * (len(towns) + 2) + "|"]
+def table(systems: Sequence[PopulatedSystem]) -> str:
+    """Returns what each step took in each system, and the ratio of the last to the first."""
+    small, large = systems[0], systems[-1]
+    sizes = " | ".join(f"p50 ms among {populated.users:,}" for populated in systems)
+    lines = [f"| step | {sizes} | ratio |", "|---" * (len(systems) + 2) + "|"]
     for step in LOOK_UPS:
-        cells = [f"{statistics.median(populated.seconds[step]) * 1e3:.2f}" for populated in towns]
+        cells = [f"{statistics.median(populated.seconds[step]) * 1e3:.2f}" for populated in systems]
         ratio = statistics.median(large.seconds[step]) / statistics.median(small.seconds[step])
         lines.append(f"| {step} | {' | '.join(cells)} | {ratio:.2f} |")
     return "\n".join(lines)
@@ -159,10 +159,10 @@ def table(towns: Sequence[PopulatedSystem]) -> str:
 def main() -> None:
     """Fills two systems, measures and prints Markdown."""
     parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs=2, default=(1_000, 1_000_000), metavar="PEOPLE")
+    parser.add_argument("--sizes", type=int, nargs=2, default=(1_000, 1_000_000), metavar="USERS")
     parser.add_argument("--audit-entries", type=int, default=1_000_000, help="in the large system")
     parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--people", type=int, default=20, help="who come by in each round")
+    parser.add_argument("--users", type=int, default=20, help="users per round")
     parser.add_argument("--minutes", type=float, default=0.0, help="of load, to see memory stay flat")
     parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
     options = parser.parse_args()
@@ -176,36 +176,36 @@ def main() -> None:
         "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
     }
     with ExitStack() as closing:
-        towns = []
-        for people in options.sizes:
+        systems = []
+        for users in options.sizes:
             folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="vestibule-bench-")))
             folder.chmod(0o755)
             stack = closing.enter_context(Stack(folder, environment, postgres_settings=plans.PRELOADED))
             began = time.perf_counter()
-            population.populate(stack.database, people)
-            entries = people if people == min(options.sizes) else options.audit_entries
+            population.populate(stack.database, users)
+            entries = users if users == min(options.sizes) else options.audit_entries
             population.add_audit_entries(stack.database, entries)
-            print(f"- {people:,} users, {entries:,} audit entries: {time.perf_counter() - began:.0f} s")
-            towns.append(PopulatedSystem(stack, people))
-        for populated in towns:
+            print(f"- {users:,} users, {entries:,} audit entries: {time.perf_counter() - began:.0f} s")
+            systems.append(PopulatedSystem(stack, users))
+        for populated in systems:
             population.wait_until_signed(populated.stack.database)
-        for populated in towns:  # What has never been read is read from the disk.
+        for populated in systems:  # The first read comes from the disk.
             populated.turn(2)
             populated.seconds = {name: [] for name in LOOK_UPS}
         for _ in range(options.rounds):
-            for populated in towns:
-                populated.turn(options.people)
-        print(f"{table(towns)}\n")
+            for populated in systems:
+                populated.turn(options.users)
+        print(f"{table(systems)}\n")
         seconds = {
-            str(populated.people): {
+            str(populated.users): {
                 step: [round(each, 6) for each in took] for step, took in populated.seconds.items()
             }
-            for populated in towns
+            for populated in systems
         }
-        chain = verified(towns[-1].stack)
+        chain = verified(systems[-1].stack)
         print(f"- audit chain: {chain['entries']:,.0f} entries verified in {chain['seconds']:.0f} s,")
-        print(f"  {chain['entries_per_second']:,.0f} a second")
-        found = greedy(towns[-1], options.people)
+        print(f"  {chain['entries_per_second']:,.0f} per second")
+        found = oversized_reads(systems[-1], options.users)
         print(
             "- no statement read more rows than a page has"
             if not found
@@ -213,7 +213,7 @@ def main() -> None:
         )
         for touch in found:
             print(f"  - {touch.rows:,.0f} of {touch.table} by {touch.how}: {touch.statement}")
-        memory = soak(towns[-1], options.minutes) if options.minutes else {}
+        memory = soak(systems[-1], options.minutes) if options.minutes else {}
         for service, megabytes in memory.items():
             print(f"- memory of {service}, MiB: {' '.join(f'{each:.0f}' for each in megabytes)}")
     if options.keep:
@@ -222,7 +222,7 @@ def main() -> None:
             "seconds": seconds,
             "audit": chain,
             "memory_mib": memory,
-            "greedy": [{"table": each.table, "how": each.how, "rows": each.rows} for each in found],
+            "oversized_reads": [{"table": each.table, "how": each.how, "rows": each.rows} for each in found],
         }
         print(f"- raw results: {report.keep(options.keep, results)}")
 

@@ -84,7 +84,7 @@ _BUILD = (
 
 
 def folder_of(folder: Path, size: int) -> Path:
-    """Returns where the server with so many passages has its data."""
+    """Returns the folder of the server with this number of passages."""
     return folder / f"postgres-{size}"
 
 
@@ -124,7 +124,7 @@ class Scale:
     queries: Sequence[Query]
 
     async def measure(self, size: int, searches: int) -> None:
-        """Prints latencies and sizes with so many passages in Postgres, and in Qdrant's engine."""
+        """Prints latencies and sizes with this number of passages in Postgres, and in Qdrant's engine."""
         connection = await asyncpg.connect(self.server.url())
         if not is_filled(self.folder, size):
             begun = time.perf_counter()

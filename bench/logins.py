@@ -1,6 +1,6 @@
 """`make bench-logins`: sign-ins against bare Argon2id on as many cores.
 
-Rounds in turn. auth-service is kept to so many cores and hashes in as many threads, as under a pod's
+Rounds in turn. auth-service gets that number of cores and hashes in as many threads, as under a pod's
 CPU limit; the rest of the system may use all. The hashes are those of the system (19 MiB, t = 2, p = 1).
 A sign-in is the whole of it: gateway, gRPC, the account, the hash, the session, the audit chain and
 the signed token.

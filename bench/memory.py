@@ -21,7 +21,7 @@ class Busy(Protocol):
 
     @property
     def turn(self) -> Callable[[int], None]:
-        """Lets so many users come by."""
+        """Lets that number of users sign in and make calls."""
         ...
 
     def sign_in_admin(self) -> str:

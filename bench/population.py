@@ -1,4 +1,4 @@
-"""People, sessions and audit entries by the million, straight into Postgres, valid like the services' own."""
+"""Users, sessions and audit entries by the million, straight into Postgres, valid like the services' own."""
 
 import asyncio
 import itertools
@@ -21,7 +21,7 @@ _ENTRIES_AT_ONCE = 20_000
 _SIGNED_WITHIN_SECONDS = 1_800.0
 
 # Names are of eight letters that stand in for a real name's variety; the address has others.
-_PEOPLE = """
+_USERS = """
 WITH made AS MATERIALIZED (
     SELECT number, uuidv7(make_interval(secs => number - $2)) AS id,
            now() + make_interval(secs => number - $2) AS at,
@@ -54,13 +54,13 @@ def email_of(number: int) -> str:
     return f"p{number}@{_DOMAIN}"
 
 
-def populate(database: Database, people: int) -> None:
-    """Adds so many users, each with an open session; the planner knows of them afterwards."""
-    asyncio.run(_populate(database, people))
+def populate(database: Database, users: int) -> None:
+    """Adds users, each with an open session; the planner knows of them afterwards."""
+    asyncio.run(_populate(database, users))
 
 
 def add_audit_entries(database: Database, count: int) -> None:
-    """Adds so many entries at the head of the chain, each with its hash; the services may go on meanwhile."""
+    """Adds entries at the head of the chain, each with its hash; the services may run meanwhile."""
     asyncio.run(_add_audit_entries(database, count))
 
 
@@ -105,14 +105,14 @@ def _from_jsonb(raw: bytes) -> Any:
     return json.loads(raw[1:])
 
 
-async def _populate(database: Database, people: int) -> None:
+async def _populate(database: Database, users: int) -> None:
     password_hash = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1).hash(PASSWORD)
     async with AsyncExitStack() as stack:
         connection = await _connected(database, stack)
         # To make the index of searches at once takes a fraction of adding to it person by person.
         searches = await connection.fetchval("SELECT pg_get_indexdef('users.users_search'::regclass)")
         await connection.execute("SET maintenance_work_mem = '512MB'; DROP INDEX users.users_search")
-        await connection.execute(_PEOPLE, 1, people, _DOMAIN, password_hash)
+        await connection.execute(_USERS, 1, users, _DOMAIN, password_hash)
         await connection.execute(searches)
         async with connection.transaction():
             await connection.execute("SET LOCAL session_replication_role = replica")
@@ -124,8 +124,8 @@ async def _populate(database: Database, people: int) -> None:
 async def _add_audit_entries(database: Database, count: int) -> None:
     async with AsyncExitStack() as stack:
         connection = await _connected(database, stack)
-        people = [row["user_id"] for row in await connection.fetch("SELECT user_id FROM auth.credentials")]
-        actors = itertools.cycle(people)
+        users = [row["user_id"] for row in await connection.fetch("SELECT user_id FROM auth.credentials")]
+        actors = itertools.cycle(users)
         for begun in range(0, count, _ENTRIES_AT_ONCE):
             async with connection.transaction():
                 # Who writes the chain does so alone, as `auth.append_audit_event` has it.

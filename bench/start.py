@@ -52,7 +52,7 @@ class Starts:
 
 
 def measure(number: int) -> dict[str, Starts]:
-    """Starts each service of a system of its own so many times."""
+    """Starts a system's services `number` times, one after the other."""
     environment = {
         "PATH": os.environ["PATH"],
         "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],

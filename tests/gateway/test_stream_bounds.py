@@ -142,7 +142,7 @@ async def _send_until_blocked(client: Any) -> None:
 async def test_what_is_read_ahead_is_bounded(
     echo: Echo, monkeypatch: pytest.MonkeyPatch, seconds: int, data: bytes, most: int
 ) -> None:
-    """Nothing while the token is good for long; otherwise so many bytes, of messages of any size."""
+    """Nothing while the token is good for long; otherwise 100,000 bytes, of messages of any size."""
     monkeypatch.setattr(conversation, "READ_AHEAD_BYTES", 100_000)
     waiting = 0
     put = Inbox.put

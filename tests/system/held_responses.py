@@ -30,7 +30,7 @@ class HeldResponses:
         )
 
     def wait(self, count: int) -> None:
-        """Waits until so many changes are committed."""
+        """Waits until `count` changes are committed."""
         wait_for(lambda: self.count() >= count)
 
     def count(self) -> int:

@@ -15,7 +15,7 @@ Entries = list[dict[str, Any]]
 
 @pytest.fixture(name="about")
 def _about(client: Client, admin: User) -> Callable[..., Entries]:
-    """Lists the entries about a user, once there are at least so many."""
+    """Lists the entries about a user, once there are `at_least` of them."""
 
     def about(subject_id: str, at_least: int = 1) -> Entries:
         query = {"subject_id": subject_id, "page_size": 100}

@@ -15,7 +15,7 @@ from functools import partial
 
 REDISTRIBUTIONS = 5_000
 _QUICKEST = 10
-"""One of so many."""
+"""The quickest tenth of the samples counts."""
 
 Times = Sequence[float]
 
@@ -29,7 +29,7 @@ class Samples:
 
 
 def sampled(call: Callable[[bool], object], pairs: int) -> Samples:
-    """Makes so many calls of each kind, in a random order."""
+    """Makes `pairs` calls of each kind, in a random order."""
     order = [True, False] * pairs
     random.shuffle(order)
     samples, before = Samples(), None

@@ -51,6 +51,7 @@ PHRASES = {
     r"\bbounded_heads?\b": "head limits",
     r"\bFirstAnswers\b": "idempotency record",
     r"\bMailBell\b": "mail queue listener",
+    r"\b[Ss]o many\b": "this number of, `count`",
 }
 """Names that are refused as a whole; their parts are ordinary words."""
 

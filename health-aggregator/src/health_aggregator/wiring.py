@@ -215,7 +215,12 @@ def _metrics_addresses(settings: HealthSettings) -> Mapping[str, Sequence[str]]:
 
 
 def _log_refused(error: TargetsRefused) -> None:
-    log.error("targets refused", source=error.source, line=error.line, problem=error.problem)
+    log.error(
+        "health targets refused; the current ones stay in use",
+        source=error.source,
+        line=error.line,
+        problem=error.problem,
+    )
 
 
 def _log_failed_write(error: ServiceError, buffered: int) -> None:

@@ -19,7 +19,7 @@ AUDIT = AuditRecorded(action="users.update", outcome="success")
 
 
 def at(seconds: float) -> Timestamp:
-    """Returns a time so many seconds from now."""
+    """Returns the time `seconds` from now."""
     return Timestamp(seconds=int(time.time() + seconds))
 
 

@@ -16,7 +16,7 @@ EVENTS = [event.value for event in UserEvent]
 
 
 async def _deliveries(service: Service, count: int) -> tuple[str, list[str]]:
-    """Signs an admin in; returns a webhook's id and the ids of so many deliveries to it, the newest first."""
+    """Signs an admin in; returns a webhook's id and the ids of `count` deliveries to it, the newest first."""
     admin = an_admin()
     await service.add(admin)
     service.sign_in(admin)

@@ -22,7 +22,7 @@ def audio_of(sentence: str) -> bytes:
 
 
 class Synthesizer:
-    """`Synthesizer` that fails within some of its calls: after so many parts, with an error.
+    """`Synthesizer` that fails within some of its calls: after a number of parts, with an error.
 
     Attributes:
         failures: For each call: how many parts come before which error; None for a call that succeeds.

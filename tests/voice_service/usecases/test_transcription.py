@@ -104,7 +104,7 @@ async def test_the_sessions_of_a_process_are_bounded(monkeypatch: pytest.MonkeyP
 
 
 class Recorder:
-    """`Utterance` whose text is the digest of its audio; its connection may be lost after so many bytes."""
+    """`Utterance` whose text is the digest of its audio; its connection is lost after `lost_after` bytes."""
 
     def __init__(self, lost_after: int | None) -> None:
         self.partial = ""
@@ -124,7 +124,7 @@ class Recorder:
 
 
 class Recorders:
-    """`Transcriber` that loses its connections so many times, and is away for a while after that."""
+    """`Transcriber` that loses its first connections, and is away for a while after that."""
 
     def __init__(self, losses: int, away_seconds: float = 0.0) -> None:
         self.losses = losses

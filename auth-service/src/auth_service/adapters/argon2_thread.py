@@ -40,7 +40,7 @@ class Argon2:
         )
 
     def hash(self, password: bytes, salt: bytes, size: int) -> bytes:
-        """Returns the hash of a password, with so many bytes.
+        """Returns the hash of a password, `size` bytes long.
 
         Raises:
             ValueError: the parameters are not Argon2's.

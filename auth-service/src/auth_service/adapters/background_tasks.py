@@ -45,4 +45,4 @@ async def _done(work: Callable[[], Awaitable[None]]) -> None:
         await work()
     except Exception:
         _DROPPED.inc()
-        log.exception("work after an answer failed")
+        log.exception("background task after a response failed")

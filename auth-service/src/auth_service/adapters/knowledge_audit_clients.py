@@ -37,6 +37,6 @@ class KnowledgeAuditClients:
             age = time.time() - unix_milliseconds(event_id) / 1000
             if error.kind in {Kind.UNAVAILABLE, Kind.DEADLINE} and age < WAIT_SECONDS:
                 raise
-            log.info("audit entry without a client", reason=error.reason)
+            log.info("audit entry stored without its client", reason=error.reason)
             return None
         return AuditClient(ip=client.ip, user_agent=client.user_agent, request_id=client.request_id)

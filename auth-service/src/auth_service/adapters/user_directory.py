@@ -72,7 +72,7 @@ class GrpcUserDirectory:
             if error.kind in {Kind.UNAVAILABLE, Kind.DEADLINE}:
                 raise
             # That answer will not change: it is erased, or the release before does not know the method.
-            log.info("audit entry without a client", reason=error.reason)
+            log.info("audit entry stored without its client", reason=error.reason)
             return None
         return AuditClient(ip=client.ip, user_agent=client.user_agent, request_id=client.request_id)
 
@@ -82,7 +82,7 @@ class GrpcUserDirectory:
         try:
             await self._directory.RecordSignIn(request, timeout=RECORD_SIGN_IN_SECONDS)
         except ServiceError as error:
-            log.info("sign-in not recorded now", reason=error.reason)
+            log.info("sign-in not recorded by user-service; sent as an event", reason=error.reason)
             return False
         return True
 

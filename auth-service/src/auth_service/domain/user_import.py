@@ -161,7 +161,7 @@ class ImportProgress(Protocol):
     """Follows an import."""
 
     def advanced(self, step: str, rows: int) -> None:
-        """So many rows have been checked, or imported."""
+        """`rows` rows have been checked or imported."""
         ...
 
     def exists(self, line: int, user_id: UUID) -> None:

@@ -96,7 +96,7 @@ class ApiKeyAuthenticator:
             # In an empty context: the deadline of the refused call is not the report's.
             await asyncio.create_task(report(), context=contextvars.Context())
         except ServiceError as error:
-            log.warning("refused API key not audited", key_id=str(claims.token_id), reason=error.reason)
+            log.warning("refusal of an API key not audited", key_id=str(claims.token_id), reason=error.reason)
 
     async def _introspect(self, digest: bytes, key: str, sender: Caller) -> Claims:
         enter(Call(caller=sender))

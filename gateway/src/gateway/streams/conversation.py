@@ -226,7 +226,9 @@ class Conversation:
             if not socket.left.done():
                 data, is_binary = self._codec.frame(raw)
                 if len(data) > self._bounds.message_bytes:
-                    log.error("message too large", bytes=len(data), limit=self._bounds.message_bytes)
+                    log.error(
+                        "frame too large, stream ended", bytes=len(data), limit=self._bounds.message_bytes
+                    )
                     raise ServiceError
                 with suppress(PeerGone):
                     await socket.send(data, binary=is_binary)

@@ -124,6 +124,6 @@ class ServiceMessages:
     def _sized(self, raw: bytes) -> bytes:
         limit = self.stream.bounds.message_bytes
         if len(raw) > limit:
-            log.error("message of a stream too large", bytes=len(raw), limit=limit)
+            log.error("message too large, stream ended", bytes=len(raw), limit=limit)
             raise ServiceError
         return raw

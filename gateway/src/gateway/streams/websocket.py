@@ -121,7 +121,7 @@ class WebSocket(asyncio.Protocol):
             transport.abort()
 
     def read_ahead(self, bytes_max: int) -> None:
-        """Reads on while no message is taken, until so many bytes wait; 0 to read nothing then."""
+        """Reads up to this number of bytes while no message is taken; 0 to read nothing then."""
         self._read_ahead_bytes = bytes_max
         self._regulate()
 

@@ -25,6 +25,6 @@ class AnswerMetrics:
         _FIRST_TOKEN.observe(seconds)
 
     def ended(self, outcome: Outcome, dropped: int) -> None:
-        """An answer has ended, with so many citations left out."""
+        """An answer has ended; `dropped` citations were left out."""
         _ANSWERS.labels(outcome.value).inc()
         _DROPPED.inc(dropped)

@@ -33,7 +33,7 @@ class WordPiece:
         self._pieces = lru_cache(maxsize=65_536)(lambda word: tuple(self._split(word)))
 
     def encode(self, text: str, tokens_max: int) -> list[int]:
-        """Returns at most so many ids, the first and last of which mark beginning and end."""
+        """Returns at most `tokens_max` ids; the first and last mark beginning and end."""
         plain = unicodedata.normalize("NFD", text).translate(self._separating).lower()
         ids = [self._ids["[CLS]"]]
         for word in plain.split():

@@ -27,5 +27,5 @@ class AnswerObserver(Protocol):
         ...
 
     def ended(self, outcome: Outcome, dropped: int) -> None:
-        """An answer has ended, with so many citations left out."""
+        """An answer has ended; `dropped` citations were left out."""
         ...

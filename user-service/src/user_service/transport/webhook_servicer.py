@@ -65,7 +65,7 @@ class _Place:
         return cls(request.page or 1, size, None, mark)
 
     def pagination(self, ids: Sequence[UUID], total: int) -> Pagination:
-        """Returns where the page stands, of which so many rows, and one of the next page, were found."""
+        """Returns the page's place in the list; `ids` has one more row when there is a next page."""
         has_next = len(ids) > self.size
         cursor = id_cursor.IdCursor(self.page, ids[self.size - 1], self.mark).text if has_next else None
         return Pagination(

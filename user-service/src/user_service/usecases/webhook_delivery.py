@@ -210,7 +210,7 @@ def _ended(status: int, attempts: int) -> Attempt:
 
 
 def wait_after(attempts: int) -> timedelta | None:
-    """Returns how long to wait after so many attempts; None when there have been enough."""
+    """Returns how long to wait after this number of attempts; None after the last."""
     if attempts > len(WAITS):
         return None
     return WAITS[attempts - 1] * random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311 - jitter

@@ -16,12 +16,12 @@ _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 
 
 def milliseconds(size_bytes: int, sample_rate: int = SAMPLE_RATE) -> int:
-    """Returns how long so many bytes of audio last."""
+    """Returns how long this number of bytes of audio lasts."""
     return size_bytes * 1000 // (sample_rate * SAMPLE_BYTES)
 
 
 def size_bytes(duration_ms: int, sample_rate: int = SAMPLE_RATE) -> int:
-    """Returns how many bytes so much audio has."""
+    """Returns how many bytes audio of this duration has."""
     return duration_ms * sample_rate // 1000 * SAMPLE_BYTES
 
 

@@ -57,7 +57,7 @@ class Timer:
         signal.signal(signal.SIGALRM, self._tick)
 
     def run(self, password: str, terms: Sequence[str], seconds: float) -> Verdict | None:
-        """Returns zxcvbn's verdict; None when it takes longer than so many seconds."""
+        """Returns zxcvbn's verdict; None when it takes longer than `seconds`."""
         if seconds <= 0:
             return None
         self._until = time.process_time() + seconds

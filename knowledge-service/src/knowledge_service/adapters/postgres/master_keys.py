@@ -133,7 +133,10 @@ class FollowMasterKey:
                         for column, place in table.places.items()
                     ]
                 except InvalidTag:
-                    log.error("no accepted master key opens a row", table=table.name)  # noqa: TRY400 - no trace
+                    log.error(  # noqa: TRY400 - no trace
+                        "row cannot be decrypted: add its key to KNOWLEDGE_MASTER_KEYS_ACCEPTED",
+                        table=table.name,
+                    )
                     await _save(
                         transaction, table, [row[each] for each in table.key], {"sealed_with": _UNREADABLE}
                     )
