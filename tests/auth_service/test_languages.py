@@ -2,12 +2,10 @@
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator
 from email.headerregistry import Address
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pytest
 from auth_service.adapters.mail.composer import Composer
@@ -24,33 +22,7 @@ from chassis.ids import uuid7
 from user_service.domain import undelivered
 from user_service.domain.errors import TooManyWebhooks
 
-_PLACEHOLDER = re.compile(r"\{\w+\}")
 LANGUAGES = sorted(catalogs())
-
-
-def _own(language: str) -> dict[str, str]:
-    text = files("auth_service.languages").joinpath(f"{language}.toml").read_text("utf-8")
-    return dict(_leaves(tomllib.loads(text)))
-
-
-def _leaves(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in table.items():
-        if isinstance(value, str):
-            yield prefix + name, value
-        else:
-            yield from _leaves(value, f"{prefix}{name}.")
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_each_catalog_says_all(language: str) -> None:
-    """No message is lacking, none is unknown, and each has the placeholders of the English one."""
-    english, own = _own("en"), _own(language)
-
-    assert own.keys() == english.keys()
-    assert {name for name in own if not own[name].strip()} == set()
-    assert {name: _PLACEHOLDER.findall(own[name]) for name in own} == {
-        name: _PLACEHOLDER.findall(english[name]) for name in own
-    }
 
 
 def test_what_the_api_says_of_fields_is_translated() -> None:

@@ -1,11 +1,9 @@
 """Failures as pages: for browsers that were led to an address, in the reader's language."""
 
 import re
-from importlib.resources import files
 from typing import Any
 
 import pytest
-from chassis.pages.catalog import read_catalogs
 from devstack.valkey import Valkey
 
 from tests.gateway.stack import Gateway, serving_gateway, settings
@@ -13,29 +11,6 @@ from tests.user_service.auth_stand_in import AuthStandIn
 
 NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 OK, MISSING, TOO_MANY = 200, 404, 429
-
-
-def test_catalogs_are_complete() -> None:
-    """Each has every message, with the same placeholders."""
-    catalogs = read_catalogs(files("gateway.languages"))
-    own = {
-        language: dict(
-            re.findall(
-                r'^(\w+) = "(.*)"$',
-                files("gateway.languages").joinpath(f"{language}.toml").read_text("utf-8"),
-                re.MULTILINE,
-            )
-        )
-        for language in catalogs
-    }
-    placeholders = {
-        language: {name: re.findall(r"{\w+}", text) for name, text in catalog.messages.items()}
-        for language, catalog in catalogs.items()
-    }
-
-    assert own.keys() == {"de", "en"}
-    assert own["de"].keys() == own["en"].keys()
-    assert placeholders["de"] == placeholders["en"]
 
 
 async def test_a_client_over_its_limit_gets_a_page(

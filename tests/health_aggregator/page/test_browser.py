@@ -166,6 +166,27 @@ def test_is_accessible_to_screen_readers(browser: Browser, stack: Stack) -> None
     page.context.close()
 
 
+def test_speaks_the_language_that_the_user_chooses(browser: Browser, stack: Stack) -> None:
+    """A button switches, the choice holds on the other page and when the page refreshes itself."""
+    page = opened(browser, stack)
+    wait_until_healthy(page)
+    page.get_by_role("button", name="Deutsch").click()
+    page.wait_for_selector('html[lang="de"]', timeout=WITHIN_MILLISECONDS)
+    page.wait_for_selector("#live.on", timeout=WITHIN_MILLISECONDS)
+    before = page.locator(".as-of time").get_attribute("datetime")
+    page.wait_for_function(
+        "before => document.querySelector('.as-of time').dateTime !== before", arg=before, timeout=30_000
+    )
+    headline = page.text_content("#headline")
+    keep(page, "status-german")
+    page.goto(f"{stack.base_url}{METRICS}")
+
+    assert headline == "Alle Systeme in Ordnung"
+    assert page.locator("html").get_attribute("lang") == "de"
+    assert page.locator("h1").text_content() == "Messwerte der Dienste"
+    page.context.close()
+
+
 METRICS = "/status/metrics"
 
 

@@ -16,11 +16,12 @@ from health_aggregator.page.charts import day_words, spark_words, sparkline
 from health_aggregator.page.graph import graph, layers
 from health_aggregator.page.metrics_page import metrics_page
 from health_aggregator.page.status_page import PageContent, status_page
-from health_aggregator.page.words import duration, percent
+from health_aggregator.page.words import Words, catalogs, duration, percent
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EVIL = "<script>alert(1)</script>"
 CONTRAST = 4.5
+ENGLISH, GERMAN = (Words(catalogs()[language]) for language in ("en", "de"))
 
 
 def a_component(name: str = "postgres", state: State = State.UP, **other: object) -> Component:
@@ -40,14 +41,14 @@ def a_component(name: str = "postgres", state: State = State.UP, **other: object
     return Component(name=name, state=state, **(values | other))  # type: ignore[arg-type]
 
 
-def a_page(*components: Component, status: Status = Status.HEALTHY) -> str:
+def a_page(*components: Component, status: Status = Status.HEALTHY, words: Words = ENGLISH) -> str:
     """Returns a page."""
     incident = Incident(EVIL, NOON - timedelta(hours=1), None, State.DOWN, EVIL, EVIL)
     day = {NOON.replace(hour=0): Period("postgres", NOON.replace(hour=0), 10, 1, 100.0, 99.0)}
     content = PageContent(
         NOON, status, components, lambda _: (0.001, None, 0.003), {"postgres": day}, [incident]
     )
-    return status_page(content)
+    return status_page(words, content)
 
 
 class _Tags(HTMLParser):
@@ -102,7 +103,7 @@ def test_metrics_make_a_valid_document() -> None:
         levels={"outbox_oldest_pending_seconds": 40.0, "auth_hashing_jobs": 3, "auth_hashing_jobs_max": 9},
         recent=(None, 1.0, 1.5),
     )
-    page = metrics_page([stuck, ServiceMetrics("gateway", processes=0)], NOON)
+    page = metrics_page(ENGLISH, [stuck, ServiceMetrics("gateway", processes=0)], NOON)
     tags = _Tags()
     tags.feed(page)
 
@@ -110,7 +111,32 @@ def test_metrics_make_a_valid_document() -> None:
     assert '40 s<span class="unseen"> (high)</span>' in page
     assert "3 of 9" in page
     assert "none responds" in page
-    assert "No metrics yet" in metrics_page([], NOON)
+    assert "No metrics yet" in metrics_page(ENGLISH, [], NOON)
+
+
+def test_speaks_german() -> None:
+    """Everything but names, units and what checks report, which is marked as English."""
+    sick = a_component("voice", State.DOWN, error="refuses connections", caused_by="postgres", raw=State.DOWN)
+    page = a_page(
+        sick,
+        a_component("postgres", State.STALE),
+        a_component("redis", degraded=True, error="slow"),
+        a_component("qdrant", State.DISABLED),
+        status=Status.UNHEALTHY,
+        words=GERMAN,
+    )
+    stuck = ServiceMetrics("gateway", processes=0, p50_seconds=0.0015, levels={"mails_pending": 400.0})
+    page += metrics_page(GERMAN, [stuck], NOON) + metrics_page(GERMAN, [], NOON)
+    text = re.sub(r'<span lang="en">.*?</span>|<button .*?</button>|<code>.*?</code>', "", page)
+    text = re.sub(r"<[^>]*>", "\n", text)
+    german, english = GERMAN.catalog.messages, ENGLISH.catalog.messages
+    translated = [english[name] for name in english if german[name] != english[name]]
+
+    assert '<html lang="de">' in page
+    assert '<span lang="en">refuses connections</span>' in page
+    assert "1,5 ms" in page
+    assert "Eine wichtige Komponente ist ausgefallen" in page
+    assert [message for message in translated if re.search(rf"\b{re.escape(message)}\b", text)] == []
 
 
 def test_reports_that_the_aggregator_is_cut_off() -> None:
@@ -123,10 +149,11 @@ def test_reports_that_the_aggregator_is_cut_off() -> None:
 def test_marks_the_cause_in_the_graph() -> None:
     """By a tag, and in the caption."""
     drawn = graph(
+        ENGLISH,
         [
             a_component("auth", State.DOWN, depends_on=("postgres",), caused_by="postgres"),
             a_component("postgres", State.DOWN),
-        ]
+        ],
     )
 
     assert "<strong>postgres</strong> is the cause of the failure of auth." in drawn
@@ -139,11 +166,11 @@ def test_a_large_graph_shows_failures_and_their_neighbours() -> None:
     components = [
         a_component(f"c{index}", depends_on=("postgres",) if index == 7 else ()) for index in range(1000)
     ]
-    drawn = graph([*components, a_component("postgres", State.DOWN)])
+    drawn = graph(ENGLISH, [*components, a_component("postgres", State.DOWN)])
 
     assert "c7" in drawn
     assert "c8<" not in drawn
-    assert graph(components) == ""
+    assert graph(ENGLISH, components) == ""
 
 
 def test_layers_are_above_their_dependencies() -> None:
@@ -161,10 +188,10 @@ def test_layers_are_above_their_dependencies() -> None:
 
 def test_charts_have_text_alternatives() -> None:
     """For screen readers."""
-    assert spark_words((0.001, None, 0.003)) == "last 3 checks: median 3 ms, slowest 3 ms, 1 failed"
-    assert spark_words((None, None)) == "the last 2 checks failed"
-    assert day_words({}) == "no history yet"
-    assert "no checks yet" in sparkline(())
+    assert spark_words(ENGLISH, (0.001, None, 0.003)) == "last 3 checks: median 3 ms, slowest 3 ms, 1 failed"
+    assert spark_words(ENGLISH, (None, None)) == "the last 2 checks failed"
+    assert day_words(ENGLISH, {}) == "no history yet"
+    assert "no checks yet" in sparkline(ENGLISH, ())
 
 
 def test_percentages_and_durations() -> None:

@@ -1,10 +1,12 @@
-"""Badges: a state as a small SVG, to embed in other pages."""
+"""Badges: a state as a small SVG, in English, to embed in other pages."""
 
 from html import escape
 
+from chassis.pages.catalog import FALLBACK
+
 from health_aggregator.domain.board import Component
 from health_aggregator.domain.state import State, Status
-from health_aggregator.page.words import STATE_WORDS
+from health_aggregator.page.words import catalogs
 
 _COLOURS = {"up": "#1a7f37", "warn": "#9a6700", "down": "#b42318", "none": "#57606a"}
 _STATUS = {
@@ -26,7 +28,8 @@ def component_badge(component: Component) -> str:
     """Returns the badge of a component."""
     if component.degraded and component.state is State.UP:
         return badge(component.name, "degraded", "warn")
-    return badge(component.name, STATE_WORDS[component.state].lower(), _TONES.get(component.state, "none"))
+    word = catalogs()[FALLBACK](f"state.{component.state.value}").lower()
+    return badge(component.name, word, _TONES.get(component.state, "none"))
 
 
 def system_badge(status: Status) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from health_aggregator.domain.history import Period, availability
-from health_aggregator.page.words import percent
+from health_aggregator.page.words import Words
 
 _SPARK_WIDTH, _SPARK_HEIGHT = 120, 28
 _BAR_WIDTH, _BAR_GAP, _BAR_HEIGHT = 3, 1, 28
@@ -12,17 +12,18 @@ DAYS = 90
 _DEGRADED_BELOW = 0.999
 
 
-def sparkline(latencies: Sequence[float | None], slots: int = 60, label: str = "") -> str:
+def sparkline(words: Words, latencies: Sequence[float | None], slots: int = 60, label: str = "") -> str:
     """Returns the latencies of the last checks as a line; failed ones are ticks at the bottom.
 
     Args:
+        words: The language.
         latencies: In any unit, oldest first; None for a failed check.
         slots: Maximum number.
         label: Text alternative; by default that of latencies.
     """
     known = [latency for latency in latencies if latency is not None]
     if not latencies:
-        return '<span class="none">no checks yet</span>'
+        return f'<span class="none">{words("charts.no_checks")}</span>'
     top = max(known, default=0.0) * 1.15 or 1.0
     step = _SPARK_WIDTH / (slots - 1)
     first = slots - len(latencies)
@@ -37,27 +38,27 @@ def sparkline(latencies: Sequence[float | None], slots: int = 60, label: str = "
         else:
             points.append(f"{pen}{x:.1f} {_SPARK_HEIGHT - 2 - latency / top * (_SPARK_HEIGHT - 4):.1f}")
             pen = "L"
-    words = label or spark_words(latencies)
+    text = label or spark_words(words, latencies)
     return (
         f'<svg class="spark" viewBox="0 0 {_SPARK_WIDTH} {_SPARK_HEIGHT}" preserveAspectRatio="none" '
-        f'role="img" aria-label="{words}">'
+        f'role="img" aria-label="{text}">'
         f'<path class="base" d="M0 {_SPARK_HEIGHT - 0.5}h{_SPARK_WIDTH}"/>'
         f'<path class="line" d="{"".join(points)}"/><path class="tick" d="{"".join(ticks)}"/></svg>'
     )
 
 
-def spark_words(latencies: Sequence[float | None]) -> str:
+def spark_words(words: Words, latencies: Sequence[float | None]) -> str:
     """Returns the text alternative of a sparkline."""
     known = sorted(latency for latency in latencies if latency is not None)
     failed = len(latencies) - len(known)
     if not known:
-        return f"the last {len(latencies)} checks failed"
-    middle = known[len(known) // 2] * 1000
-    words = f"last {len(latencies)} checks: median {middle:.3g} ms, slowest {known[-1] * 1000:.3g} ms"
-    return f"{words}, {failed} failed" if failed else words
+        return words("charts.all_failed", n=len(latencies))
+    median, slowest = words.milliseconds(known[len(known) // 2]), words.milliseconds(known[-1])
+    text = words("charts.latencies", n=len(latencies), median=median, slowest=slowest)
+    return f"{text}, {words('charts.failed', n=failed)}" if failed else text
 
 
-def day_bars(days: Mapping[datetime, Period], today: datetime) -> str:
+def day_bars(words: Words, days: Mapping[datetime, Period], today: datetime) -> str:
     """Returns one bar per day for 90 days; the notch from above is the share of time that it was down."""
     bars = []
     for age in range(DAYS - 1, -1, -1):
@@ -65,31 +66,31 @@ def day_bars(days: Mapping[datetime, Period], today: datetime) -> str:
         period = days.get(day)
         share = period.availability if period is not None else None
         x = (DAYS - 1 - age) * (_BAR_WIDTH + _BAR_GAP)
-        bars.append(_bar(x, share, f"{day:%Y-%m-%d}"))
+        bars.append(_bar(words, x, share, f"{day:%Y-%m-%d}"))
     width = DAYS * (_BAR_WIDTH + _BAR_GAP) - _BAR_GAP
     return (
         f'<svg class="days" viewBox="0 0 {width} {_BAR_HEIGHT}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{day_words(days)}">{"".join(bars)}</svg>'
+        f'aria-label="{day_words(words, days)}">{"".join(bars)}</svg>'
     )
 
 
-def day_words(days: Mapping[datetime, Period]) -> str:
+def day_words(words: Words, days: Mapping[datetime, Period]) -> str:
     """Returns the text alternative of the bars."""
     share = availability(days.values())
     if share is None:
-        return "no history yet"
+        return words("charts.no_history")
     shares = [period.availability for period in days.values()]
     bad = sum(1 for each in shares if each is not None and each < _DEGRADED_BELOW)
-    words = f"available {percent(share)} over {len(days)} day{'s' if len(days) != 1 else ''}"
-    return f"{words}, degraded on {bad}" if bad else words
+    text = words("charts.available", share=words.percent(share), n=len(days))
+    return f"{text}, {words('charts.degraded_on', n=bad)}" if bad else text
 
 
-def _bar(x: float, share: float | None, day: str) -> str:
+def _bar(words: Words, x: float, share: float | None, day: str) -> str:
     if share is None:
-        return _rect("empty", x, _BAR_HEIGHT - 4, 4, f"{day}: no data")
+        return _rect("empty", x, _BAR_HEIGHT - 4, 4, f"{day}: {words('charts.no_data')}")
     # The notch is at least a fifth high, so that a short outage is visible.
     lost = 0.0 if share >= 1 else max(0.2, 1 - share) * _BAR_HEIGHT
-    title = f"{day}: {percent(share)}"
+    title = f"{day}: {words.percent(share)}"
     good = _rect("good", x, lost, _BAR_HEIGHT - lost, title)
     return good + _rect("lost", x, 0, lost, title) if lost else good
 

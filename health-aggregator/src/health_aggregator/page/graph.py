@@ -7,7 +7,7 @@ from html import escape
 from health_aggregator.domain.board import Component
 from health_aggregator.domain.evaluation import FAILING
 from health_aggregator.page.glyphs import STATE_GLYPHS, tone
-from health_aggregator.page.words import DEGRADED, STATE_WORDS
+from health_aggregator.page.words import Words
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 204, 56, 16, 52, 16
 _NAME_LETTERS = 18
@@ -20,22 +20,20 @@ class _Spot:
     y: float
 
 
-def graph(components: Sequence[Component]) -> str:
+def graph(words: Words, components: Sequence[Component]) -> str:
     """Returns the graph in a wide and a narrow form, of which a screen displays one."""
     drawn = _shown(components)
     if not drawn:
         return ""
     marked = {component.caused_by for component in drawn if component.caused_by}
-    forms = "".join(_svg(drawn, marked, per_row, form) for per_row, form in ((5, "wide"), (2, "narrow")))
-    note = (
-        ""
-        if len(drawn) == len(components)
-        else "<p class=note>Only failing components and their neighbours are shown.</p>"
+    forms = "".join(
+        _svg(words, drawn, marked, per_row, form) for per_row, form in ((5, "wide"), (2, "narrow"))
     )
+    note = "" if len(drawn) == len(components) else f'<p class="note">{words("graph.some")}</p>'
     return (
-        '<section aria-labelledby="graph-title"><h2 id="graph-title">Dependencies</h2>'
-        f"<figure>{forms}<figcaption>Arrows point from a component to its dependencies."
-        f"{_caption(drawn)}</figcaption></figure>{note}</section>"
+        f'<section aria-labelledby="graph-title"><h2 id="graph-title">{words("graph.title")}</h2>'
+        f"<figure>{forms}<figcaption>{words('graph.caption')}{_caption(words, drawn)}</figcaption></figure>"
+        f"{note}</section>"
     )
 
 
@@ -87,7 +85,7 @@ def _place(rows: Sequence[Sequence[str]], per_row: int) -> tuple[dict[str, _Spot
     return spots, width, len(lines) * (_HEIGHT + _GAP_Y) - _GAP_Y + 2 * _MARGIN
 
 
-def _svg(components: Sequence[Component], marked: set[str], per_row: int, form: str) -> str:
+def _svg(words: Words, components: Sequence[Component], marked: set[str], per_row: int, form: str) -> str:
     spots, width, height = _place(layers(components), per_row)
     failing = {component.name for component in components if component.state in FAILING}
     edges = "".join(
@@ -102,7 +100,7 @@ def _svg(components: Sequence[Component], marked: set[str], per_row: int, form: 
         if other in spots
     )
     nodes = "".join(
-        _node(component, spots[component.name], component.name in marked) for component in components
+        _node(words, component, spots[component.name], component.name in marked) for component in components
     )
     return (
         f'<svg class="graph {form}" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
@@ -123,10 +121,11 @@ def _edge(start: _Spot, end: _Spot, form: str, *, bad: bool) -> str:
     return f'<path class="{classes}" d="{path}" marker-end="url(#arrow-{form})"/>'
 
 
-def _node(component: Component, spot: _Spot, cause: bool) -> str:  # noqa: FBT001
+def _node(words: Words, component: Component, spot: _Spot, cause: bool) -> str:  # noqa: FBT001
     family = tone(component.state, degraded=component.degraded)
-    words = DEGRADED if component.degraded and family == "warn" else STATE_WORDS[component.state]
-    glyph = "warn" if component.degraded and family == "warn" else STATE_GLYPHS[component.state]
+    degraded = component.degraded and family == "warn"
+    state = words("state.degraded" if degraded else f"state.{component.state.value}")
+    glyph = "warn" if degraded else STATE_GLYPHS[component.state]
     classes = f"node tone-{family}{' cause' if cause else ''}"
     halo = (
         f'<rect class="halo" x="{spot.x - 5:g}" y="{spot.y - 5:g}" width="{_WIDTH + 10}" '
@@ -136,7 +135,7 @@ def _node(component: Component, spot: _Spot, cause: bool) -> str:  # noqa: FBT00
     )
     tag = (
         f'<g class="tag"><rect x="{spot.x + _WIDTH - 54:g}" y="{spot.y - 14:g}" width="50" height="19" '
-        f'rx="9.5"/><text x="{spot.x + _WIDTH - 29:g}" y="{spot.y - 0.5:g}">cause</text></g>'
+        f'rx="9.5"/><text x="{spot.x + _WIDTH - 29:g}" y="{spot.y - 0.5:g}">{words("graph.cause")}</text></g>'
         if cause
         else ""
     )
@@ -145,7 +144,7 @@ def _node(component: Component, spot: _Spot, cause: bool) -> str:  # noqa: FBT00
         f'<rect class="box" x="{spot.x:g}" y="{spot.y:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="9"/>'
         f'<use href="#glyph-{glyph}" x="{spot.x + 12:g}" y="{spot.y + 19:g}" width="18" height="18"/>'
         f'<text class="name" x="{spot.x + 39:g}" y="{spot.y + 24:g}">{escape(_short(component.name))}</text>'
-        f'<text class="word" x="{spot.x + 39:g}" y="{spot.y + 42:g}">{words}</text>{tag}</g>'
+        f'<text class="word" x="{spot.x + 39:g}" y="{spot.y + 42:g}">{state}</text>{tag}</g>'
     )
 
 
@@ -153,12 +152,13 @@ def _short(name: str) -> str:
     return name if len(name) <= _NAME_LETTERS else f"{name[: _NAME_LETTERS - 1]}…"
 
 
-def _caption(components: Sequence[Component]) -> str:
+def _caption(words: Words, components: Sequence[Component]) -> str:
     causes: dict[str, list[str]] = {}
     for component in components:
         if component.caused_by:
             causes.setdefault(component.caused_by, []).append(component.name)
     return "".join(
-        f" <strong>{escape(cause)}</strong> is the cause of the failure of {escape(', '.join(names))}."
+        " "
+        + words("graph.is_cause", cause=f"<strong>{escape(cause)}</strong>", names=escape(", ".join(names)))
         for cause, names in sorted(causes.items())
     )

@@ -7,9 +7,10 @@ from html import escape
 
 from health_aggregator.domain.service_metrics import WINDOW_SECONDS, ServiceMetrics
 from health_aggregator.page import charts, glyphs
-from health_aggregator.page.words import clock_time, machine_time, percent
+from health_aggregator.page.document import document
+from health_aggregator.page.words import Words, time_element
 
-_NOTHING = '<span class="none">no data</span>'
+_REFRESH_SECONDS = 5
 _FAILING_MAX = 0.0072
 _READS_SECONDS_MAX = 0.25
 
@@ -19,96 +20,86 @@ class _Level:
     """A gauge that some services expose.
 
     Attributes:
-        metric: Its name.
-        words: Its description.
+        metric: Its name, by which catalogs describe it (`level.…`).
         shown: Formats its value.
         limit: Value at which an alert would fire.
         full: Name of the metric that is its maximum.
     """
 
     metric: str
-    words: str
-    shown: Callable[[float], str]
+    shown: Callable[[Words, float], str]
     limit: float
     full: str | None = None
 
 
-def _seconds(value: float) -> str:
-    return f"{value * 1000:.3g} ms" if value < 1 else f"{value:.3g} s"
+def _seconds(words: Words, value: float) -> str:
+    return f"{words.milliseconds(value)} ms" if value < 1 else f"{words.number(f'{value:.3g}')} s"
 
 
-def _count(value: float) -> str:
-    return f"{value:.0f}"
+def _count(words: Words, value: float) -> str:
+    return words.number(f"{value:.0f}")
+
+
+def _rate(words: Words, value: float) -> str:
+    return words.number(f"{value:.3g}")
 
 
 _LEVELS = (
-    _Level("outbox_oldest_pending_seconds", "Oldest event in the outbox", _seconds, 15),
-    _Level("events_tail_silent_seconds", "Since the event stream was read to its end", _seconds, 5),
-    _Level(
-        "auth_hashing_jobs", "Passwords hashed or waiting", _count, float("inf"), full="auth_hashing_jobs_max"
-    ),
-    _Level("mails_pending", "Mails in the queue", _count, 100),
-    _Level("postgres_pool_waiting", "Waiting for a connection to Postgres", _count, 1),
-    _Level("gateway_breaker_open", "Upstreams refused by a breaker", _count, 1),
+    _Level("outbox_oldest_pending_seconds", _seconds, 15),
+    _Level("events_tail_silent_seconds", _seconds, 5),
+    _Level("auth_hashing_jobs", _count, float("inf"), full="auth_hashing_jobs_max"),
+    _Level("mails_pending", _count, 100),
+    _Level("postgres_pool_waiting", _count, 1),
+    _Level("gateway_breaker_open", _count, 1),
 )
 
 
-def metrics_page(services: Sequence[ServiceMetrics], at: datetime) -> str:
+def metrics_page(words: Words, services: Sequence[ServiceMetrics], at: datetime) -> str:
     """Returns the whole document.
 
     Args:
+        words: The language.
         services: The metrics of each service; empty before the first scrape.
         at: Time of the page.
     """
     body = (
-        _traffic(services) + _waiting(services) + _processes(services)
+        _traffic(words, services) + _waiting(words, services) + _processes(words, services)
         if services
-        else '<p class="note">No metrics yet, or no addresses of services are configured.</p>'
+        else f'<p class="note">{words("metrics.none")}</p>'
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        "<title>Metrics · Vestibule status</title>"
-        '<link rel="stylesheet" href="/status/style.css">'
-        '<link rel="icon" href="/status/badge/system.svg" type="image/svg+xml">'
-        '<script src="/status/live.js" defer></script>'
-        '<noscript><meta http-equiv="refresh" content="15"></noscript></head><body data-seconds="5">'
-        f"{glyphs.sprite()}"
-        '<a class="skip" href="#traffic">Skip to the metrics</a>'
-        '<header><p class="brand"><a href="/status">Vestibule</a> <span>metrics</span></p>'
-        '<p id="live" class="live" hidden><span class="dot" aria-hidden="true"></span>'
-        '<span id="live-word"></span></p></header>'
-        '<main><h1 class="title">Service metrics</h1><p class="note">Rates of the last '
-        f"{WINDOW_SECONDS:.0f} seconds, curves of the last 5 minutes, as of <time "
-        f'datetime="{machine_time(at)}">{clock_time(at)}</time>.</p>{body}</main>'
-        "<footer><p>Without a script this page reloads every 15 seconds. Prometheus can scrape more at each "
-        'service\'s <code>/metrics</code>. <a href="/status">Status of the components</a>.</p></footer>'
-        "</body></html>\n"
+    note = words("metrics.note", seconds=f"{WINDOW_SECONDS:.0f}", time=time_element(at))
+    return document(
+        words,
+        "metrics",
+        f'<h1 class="title">{words("metrics.heading")}</h1><p class="note">{note}</p>{body}',
+        f"{words('metrics.prometheus', path='<code>/metrics</code>')} "
+        f'<a href="/status">{words("metrics.to_status")}</a>.',
+        title=words("metrics.title"),
+        skip_to="traffic",
+        seconds=_REFRESH_SECONDS,
     )
 
 
-def _traffic(services: Sequence[ServiceMetrics]) -> str:
+def _traffic(words: Words, services: Sequence[ServiceMetrics]) -> str:
     rows = []
     for each in services:
         known = [rate for rate in each.recent if rate is not None]
-        spark = charts.sparkline(known, label=f"requests per second at the last {len(known)} scrapes")
-        requests = _known(each.requests_per_second, lambda value: f"{value:.3g}")
+        spark = charts.sparkline(words, known, label=words("metrics.spark", n=len(known)))
+        requests = _known(words, each.requests_per_second, _rate)
         rows.append(
             (
                 each.service,
                 requests if each.requests_per_second is None else f"{requests}{spark}",
-                _known(each.failing, percent, _FAILING_MAX),
-                _known(each.p50_seconds, _seconds),
-                _known(each.p99_seconds, _seconds, _READS_SECONDS_MAX),
-                _known(each.hits, percent),
+                _known(words, each.failing, Words.percent, _FAILING_MAX),
+                _known(words, each.p50_seconds, _seconds),
+                _known(words, each.p99_seconds, _seconds, _READS_SECONDS_MAX),
+                _known(words, each.hits, Words.percent),
             )
         )
-    heads = ("Service", "Requests per second", "Failing", "Median", "99th percentile", "Cache hits")
-    return _table("traffic", "Requests", heads, rows)
+    return _table(words, "traffic", ("service", "requests", "failing", "median", "p99", "hits"), rows)
 
 
-def _waiting(services: Sequence[ServiceMetrics]) -> str:
+def _waiting(words: Words, services: Sequence[ServiceMetrics]) -> str:
     rows = []
     for level in _LEVELS:
         for each in services:
@@ -116,40 +107,46 @@ def _waiting(services: Sequence[ServiceMetrics]) -> str:
                 continue
             value = each.levels[level.metric]
             full = each.levels.get(level.full) if level.full else None
-            limit = level.limit if full is None else full
-            shown = _known(value, level.shown, limit)
-            rows.append((level.words, escape(each.service), shown + (f" of {full:.0f}" if full else "")))
-    return _table("waiting", "What waits", ("What", "Where", "Now"), rows)
+            shown = _known(words, value, level.shown, level.limit if full is None else full)
+            if full is not None:
+                shown = words("metrics.of", n=shown, full=f"{full:.0f}")
+            rows.append((words(f"level.{level.metric}"), escape(each.service), shown))
+    return _table(words, "waiting", ("what", "where", "now"), rows)
 
 
-def _processes(services: Sequence[ServiceMetrics]) -> str:
+def _processes(words: Words, services: Sequence[ServiceMetrics]) -> str:
     rows = [
         (
             each.service,
-            _count(each.processes) if each.processes else _marked("none responds"),
-            _known(each.cores, lambda value: f"{value:.2f}"),
-            _known(each.memory_bytes, lambda value: f"{value / 1_000_000:.0f} MB"),
-            _known(each.loop_p99_seconds, _seconds, _READS_SECONDS_MAX),
+            _count(words, each.processes)
+            if each.processes
+            else _marked(words, words("metrics.none_responds")),
+            _known(words, each.cores, lambda words, value: words.number(f"{value:.2f}")),
+            _known(words, each.memory_bytes, lambda _, value: f"{value / 1_000_000:.0f} MB"),
+            _known(words, each.loop_p99_seconds, _seconds, _READS_SECONDS_MAX),
         )
         for each in services
     ]
-    heads = ("Service", "Processes", "Cores used", "Memory", "Event loop delay, 99th percentile")
-    return _table("processes", "Processes", heads, rows)
+    return _table(words, "processes", ("service", "processes", "cores", "memory", "loop"), rows)
 
 
-def _known(value: float | None, shown: Callable[[float], str], limit: float = float("inf")) -> str:
+def _known(
+    words: Words, value: float | None, shown: Callable[[Words, float], str], limit: float = float("inf")
+) -> str:
     if value is None:
-        return _NOTHING
-    return _marked(shown(value)) if value >= limit else shown(value)
+        return f'<span class="none">{words("metrics.no_data")}</span>'
+    return _marked(words, shown(words, value)) if value >= limit else shown(words, value)
 
 
-def _marked(text: str) -> str:
+def _marked(words: Words, text: str) -> str:
     """Returns a high value, marked by a shape and a word as well as by colour."""
     glyph = glyphs.glyph("warn", "down")
-    return f'<strong class="high tone-down">{glyph}{text}<span class="unseen"> (high)</span></strong>'
+    high = f'<span class="unseen"> {words("metrics.high")}</span>'
+    return f'<strong class="high tone-down">{glyph}{text}{high}</strong>'
 
 
-def _table(name: str, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(words: Words, name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    heads = [words(f"metrics.{column}") for column in columns]
     head = "".join(f'<th scope="col">{each}</th>' for each in heads)
     body = "".join(
         f'<tr><th scope="row">{row[0]}</th>'
@@ -160,6 +157,6 @@ def _table(name: str, title: str, heads: Sequence[str], rows: Sequence[Sequence[
         for row in rows
     )
     return (
-        f'<section aria-labelledby="{name}"><h2 id="{name}" tabindex="-1">{title}</h2>'
+        f'<section aria-labelledby="{name}"><h2 id="{name}" tabindex="-1">{words(f"metrics.{name}")}</h2>'
         f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></section>'
     )

@@ -9,18 +9,13 @@ from health_aggregator.domain.board import CUT_OFF, Component
 from health_aggregator.domain.history import Incident, Period, Resolution, availability
 from health_aggregator.domain.state import State, Status
 from health_aggregator.page import charts, glyphs
+from health_aggregator.page.document import document
 from health_aggregator.page.graph import graph
-from health_aggregator.page.words import (
-    DEGRADED,
-    STATE_WORDS,
-    STATUS_WORDS,
-    clock_time,
-    duration,
-    machine_time,
-    percent,
-)
+from health_aggregator.page.words import Words, duration, time_element
 
 _INCIDENTS = 30
+_CAUSES = 3
+"""How many causes the headline names."""
 _ORDER = {
     State.DOWN: 0,
     State.RECOVERING: 1,
@@ -52,87 +47,87 @@ class PageContent:
     incidents: Sequence[Incident]
 
 
-def status_page(content: PageContent) -> str:
+def status_page(words: Words, content: PageContent) -> str:
     """Returns the whole document."""
-    title = STATUS_WORDS[content.status]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{title} · Vestibule status</title>"
-        '<link rel="stylesheet" href="/status/style.css">'
-        '<link rel="icon" href="/status/badge/system.svg" type="image/svg+xml">'
-        '<script src="/status/live.js" defer></script>'
-        '<noscript><meta http-equiv="refresh" content="15"></noscript></head><body>'
-        f"{glyphs.sprite()}"
-        '<a class="skip" href="#components">Skip to the components</a>'
-        '<header><p class="brand"><a href="/">Vestibule</a> <span>status</span></p>'
-        '<p id="live" class="live" hidden><span class="dot" aria-hidden="true"></span>'
-        '<span id="live-word"></span></p>'
-        '</header><p id="announce" class="unseen" role="status" aria-live="polite"></p>'
-        f"<main>{_headline(content)}{graph(content.components)}{_components(content)}{_incidents(content)}</main>"
-        "<footer><p>Without a script this page reloads every 15 seconds. "
-        '<a href="/status/metrics">Metrics</a>. For programs: '
-        '<a href="/api/health">state as JSON</a>, <a href="/api/health/stream">changes as events</a>, '
-        '<a href="/status/badge/system.svg">badge</a>.</p></footer></body></html>\n'
+    links = words(
+        "status.for_programs",
+        state=f'<a href="/api/health">{words("status.state_as_json")}</a>',
+        changes=f'<a href="/api/health/stream">{words("status.changes_as_events")}</a>',
+        badge=f'<a href="/status/badge/system.svg">{words("status.badge")}</a>',
+    )
+    return document(
+        words,
+        "status",
+        _headline(words, content)
+        + graph(words, content.components)
+        + _components(words, content)
+        + _incidents(words, content),
+        f'<a href="/status/metrics">{words("status.metrics")}</a>. {links}',
+        title=words("status.title", headline=words(f"status.{content.status.value}")),
+        skip_to="components",
     )
 
 
-def _headline(content: PageContent) -> str:
-    trouble = [
-        component for component in content.components if component.state in _ORDER or component.degraded
-    ]
-    roots = sorted(
-        (component for component in trouble if component.caused_by is None),
-        key=lambda component: (_ORDER.get(component.state, 9), component.name),
-    )
-    configured = [component for component in content.components if component.state is not State.DISABLED]
-    if any(component.error == CUT_OFF for component in content.components):
-        story = "health-aggregator cannot reach any component. The states below may be out of date."
-    elif roots:
-        story = f"{'; '.join(_sentence(component) for component in roots[:3])}."
-        if len(roots) > 3:  # noqa: PLR2004
-            story += f" And {len(roots) - 3} more."
-    else:
-        story = f"{len(configured)} of {len(configured)} components are up."
+def _headline(words: Words, content: PageContent) -> str:
     tone = glyphs.STATUS_TONES[content.status]
     glyph = glyphs.glyph(glyphs.STATUS_GLYPHS[content.status], tone)
+    as_of = words("status.as_of", time=time_element(content.at))
     return (
         f'<section class="headline tone-{tone}" data-status="{content.status.value}">'
-        f'<h1 id="headline">{glyph}{STATUS_WORDS[content.status]}</h1><p class="story">{story}</p>'
-        f'<p class="as-of">As of <time datetime="{machine_time(content.at)}">{clock_time(content.at)}</time>'
-        "</p></section>"
+        f'<h1 id="headline">{glyph}{words(f"status.{content.status.value}")}</h1>'
+        f'<p class="story">{_story(words, content)}</p><p class="as-of">{as_of}</p></section>'
     )
 
 
-def _sentence(component: Component) -> str:
-    if component.degraded and component.state in {State.UP, State.SUSPECT}:
-        word = DEGRADED.lower()
-    else:
-        word = STATE_WORDS[component.state].lower()
-    error = f" ({escape(component.error)})" if component.error else ""
-    return f"<strong>{escape(component.name)}</strong> is {word}{error}"
+def _story(words: Words, content: PageContent) -> str:
+    """Returns what is wrong, the causes first."""
+    if any(component.error == CUT_OFF for component in content.components):
+        return words("status.cut_off")
+    roots = sorted(
+        (
+            component
+            for component in content.components
+            if (component.state in _ORDER or component.degraded) and component.caused_by is None
+        ),
+        key=lambda component: (_ORDER.get(component.state, 9), component.name),
+    )
+    if not roots:
+        configured = [each for each in content.components if each.state is not State.DISABLED]
+        return words("status.all_up", n=len(configured))
+    story = f"{'; '.join(_sentence(words, component) for component in roots[:_CAUSES])}."
+    return story if len(roots) <= _CAUSES else f"{story} {words('status.more', n=len(roots) - _CAUSES)}"
 
 
-def _components(content: PageContent) -> str:
-    rows = "".join(_row(component, content) for component in content.components)
+def _sentence(words: Words, component: Component) -> str:
+    degraded = component.degraded and component.state in {State.UP, State.SUSPECT}
+    predicate = words("is.degraded" if degraded else f"is.{component.state.value}")
+    error = f" ({_error(component.error)})" if component.error else ""
+    return f"<strong>{escape(component.name)}</strong> {predicate}{error}"
+
+
+def _error(error: str) -> str:
+    """Returns an error, which checks report in English."""
+    return f'<span lang="en">{escape(error)}</span>'
+
+
+def _components(words: Words, content: PageContent) -> str:
+    rows = "".join(_row(words, component, content) for component in content.components)
     return (
-        '<section aria-labelledby="components"><h2 id="components" tabindex="-1">Components</h2>'
-        f'<ul class="components">{rows}</ul>'
-        '<p class="note">The line is the latency of the last 60 checks. The bars are the last 90 days, '
-        "oldest first: a notch from above is downtime, a dot at the bottom a day without data.</p></section>"
+        '<section aria-labelledby="components">'
+        f'<h2 id="components" tabindex="-1">{words("components.title")}</h2>'
+        f'<ul class="components">{rows}</ul><p class="note">{words("components.note")}</p></section>'
     )
 
 
-def _row(component: Component, content: PageContent) -> str:
+def _row(words: Words, component: Component, content: PageContent) -> str:
     tone = glyphs.tone(component.state, degraded=component.degraded)
     degraded = component.degraded and tone == "warn"
-    word = DEGRADED if degraded else STATE_WORDS[component.state]
+    word = words("state.degraded" if degraded else f"state.{component.state.value}")
     glyph = glyphs.glyph("warn" if degraded else glyphs.STATE_GLYPHS[component.state], tone)
     name = escape(component.name)
+    critical = f' <span class="critical">{words("components.critical")}</span>' if component.critical else ""
     head = (
-        f"<h3>{name}{_critical(component)}</h3>"
-        f'<p class="state tone-{tone}">{glyph}<span class="word">{word}</span></p>'
+        f'<h3>{name}{critical}</h3><p class="state tone-{tone}">{glyph}<span class="word">{word}</span></p>'
     )
     if component.state is State.DISABLED:
         return f'<li class="component" id="component-{name}" data-state="disabled">{head}</li>'
@@ -140,30 +135,25 @@ def _row(component: Component, content: PageContent) -> str:
     today = Resolution.DAY.start_of(content.at)
     return (
         f'<li class="component" id="component-{name}" data-state="{component.state.value}">{head}'
-        f'<p class="facts">{_facts(component, content.at)}</p>'
-        f'<div class="charts"><div>{charts.sparkline(content.recent(component.name))}'
-        f'<span class="figure">{_latency(component)}</span></div>'
-        f'<div>{charts.day_bars(days, today)}<span class="figure">{_uptime(days, today)}</span>'
-        "</div></div></li>"
+        f'<p class="facts">{_facts(words, component, content.at)}</p>'
+        f'<div class="charts"><div>{charts.sparkline(words, content.recent(component.name))}'
+        f'<span class="figure">{_latency(words, component)}</span></div>'
+        f"<div>{charts.day_bars(words, days, today)}"
+        f'<span class="figure">{_uptime(words, days, today)}</span></div></div></li>'
     )
 
 
-def _critical(component: Component) -> str:
-    return ' <span class="critical">critical</span>' if component.critical else ""
-
-
-def _facts(component: Component, at: datetime) -> str:
-    since = f'<time datetime="{machine_time(component.since)}">{duration(at - component.since)}</time>'
-    facts = [f"for {since}"]
+def _facts(words: Words, component: Component, at: datetime) -> str:
+    facts = [words("components.for", duration=time_element(component.since, duration(at - component.since)))]
     if component.error and component.state is not State.STALE:
-        facts.append(escape(component.error))
+        facts.append(_error(component.error))
     if component.state is State.STALE:
-        facts.append("its last result is too old")
+        facts.append(words("components.too_old"))
     if component.caused_by:
         cause = escape(component.caused_by)
-        facts.append(f'because of <a href="#component-{cause}">{cause}</a>')
+        facts.append(words("components.because_of", cause=f'<a href="#component-{cause}">{cause}</a>'))
     if _raw_differs(component):
-        facts.append(f"last check: {component.raw.value}")
+        facts.append(words("components.last_check", state=words(f"state.{component.raw.value}")))
     return " · ".join(facts)
 
 
@@ -172,48 +162,48 @@ def _raw_differs(component: Component) -> bool:
     return component.state is State.FLAPPING or counts_as_up != (component.raw is State.UP)
 
 
-def _latency(component: Component) -> str:
-    return (
-        "not measured" if component.latency_seconds is None else f"{component.latency_seconds * 1000:.3g} ms"
-    )
+def _latency(words: Words, component: Component) -> str:
+    if component.latency_seconds is None:
+        return words("components.not_measured")
+    return f"{words.milliseconds(component.latency_seconds)} ms"
 
 
-def _uptime(days: Mapping[datetime, Period], today: datetime) -> str:
+def _uptime(words: Words, days: Mapping[datetime, Period], today: datetime) -> str:
     figures = []
     for length in (1, 7, 90):
         since = today - timedelta(days=length - 1)
         share = availability(period for day, period in days.items() if day >= since)
         if share is not None and (length == 1 or len(days) > 1):
-            figures.append(f"{'today' if length == 1 else f'{length} d'} {percent(share)}")
-    return " · ".join(figures) or "no history yet"
+            name = "components.today" if length == 1 else "components.days"
+            figures.append(words(name, n=length, share=words.percent(share)))
+    return " · ".join(figures) or words("charts.no_history")
 
 
-def _incidents(content: PageContent) -> str:
+def _incidents(words: Words, content: PageContent) -> str:
     shown = content.incidents[:_INCIDENTS]
-    body = "".join(_incident(incident, content.at) for incident in shown)
-    if not body:
-        return (
-            '<section aria-labelledby="incidents"><h2 id="incidents">Incidents</h2>'
-            '<p class="note">None in the last 90 days.</p></section>'
-        )
+    body = "".join(_incident(words, incident, content.at) for incident in shown)
+    listed = (
+        f'<ol class="incidents">{body}</ol>' if body else f'<p class="note">{words("incidents.none")}</p>'
+    )
     return (
-        '<section aria-labelledby="incidents"><h2 id="incidents">Incidents</h2>'
-        f'<ol class="incidents">{body}</ol></section>'
+        f'<section aria-labelledby="incidents"><h2 id="incidents">{words("incidents.title")}</h2>'
+        f"{listed}</section>"
     )
 
 
-def _incident(incident: Incident, at: datetime) -> str:
+def _incident(words: Words, incident: Incident, at: datetime) -> str:
     started, ended = incident.started_at, incident.ended_at
     glyph = glyphs.glyph(glyphs.STATE_GLYPHS[incident.worst], glyphs.tone(incident.worst))
-    start = f'<time datetime="{machine_time(started)}">{clock_time(started)}</time>'
+    start = time_element(started)
     if ended is None:
-        span = f"since {start}, <strong>ongoing</strong> {duration(at - started)}"
+        ongoing = f"<strong>{words('incidents.ongoing_word')}</strong>"
+        span = words("incidents.ongoing", start=start, ongoing=ongoing, duration=duration(at - started))
     else:
-        end = f'<time datetime="{machine_time(ended)}">{clock_time(ended)}</time>'
-        span = f"{start} to {end}, {duration(ended - started)}"
-    error = f" · {escape(incident.error)}" if incident.error else ""
-    cause = f" · because of {escape(incident.caused_by)}" if incident.caused_by else ""
-    return (
-        f"<li>{glyph}<div><p><strong>{escape(incident.component)}</strong> "
-        f'{STATE_WORDS[incident.worst].lower()}{error}{cause}</p><p class="span">{span}</p></div></li>'
-    )
+        end = time_element(ended)
+        span = words("incidents.ended", start=start, end=end, duration=duration(ended - started))
+    facts = [f"<strong>{escape(incident.component)}</strong>", words(f"state.{incident.worst.value}")]
+    if incident.error:
+        facts.append(_error(incident.error))
+    if incident.caused_by:
+        facts.append(words("components.because_of", cause=escape(incident.caused_by)))
+    return f'<li>{glyph}<div><p>{" · ".join(facts)}</p><p class="span">{span}</p></div></li>'

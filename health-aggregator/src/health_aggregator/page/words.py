@@ -1,35 +1,51 @@
-"""Words for states, and formats for times."""
+"""Messages of the pages by language, and formats for times and shares."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from importlib.resources import files
 
-from health_aggregator.domain.state import State, Status
-
-STATE_WORDS = {
-    State.UP: "Up",
-    State.SUSPECT: "Suspect",
-    State.DOWN: "Down",
-    State.RECOVERING: "Recovering",
-    State.FLAPPING: "Flapping",
-    State.STALE: "Stale",
-    State.UNKNOWN: "Not checked yet",
-    State.DISABLED: "Not configured",
-}
-STATUS_WORDS = {
-    Status.HEALTHY: "All systems operational",
-    Status.DEGRADED: "Some components are degraded",
-    Status.UNHEALTHY: "A critical component is down",
-}
-DEGRADED = "Degraded"
+from chassis.pages.catalog import Catalog, read_catalogs
 
 
-def clock_time(at: datetime) -> str:
-    """Returns a time for display."""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+@cache
+def catalogs() -> Mapping[str, Catalog]:
+    """Returns every catalog by language."""
+    return read_catalogs(files("health_aggregator.languages"))
 
 
-def machine_time(at: datetime) -> str:
-    """Returns a time for the `datetime` attribute."""
-    return f"{at:%Y-%m-%dT%H:%M:%S}Z"
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the pages say in one language."""
+
+    catalog: Catalog
+
+    def __call__(self, name: str, **values: object) -> str:
+        """Returns a message as HTML; the values are HTML."""
+        return self.catalog(name, **values)
+
+    @property
+    def language(self) -> str:
+        """Tag of the language (BCP 47)."""
+        return self.catalog.language
+
+    def number(self, text: str) -> str:
+        """Returns a number with the language's decimal mark."""
+        return text.replace(".", self.catalog("decimal"))
+
+    def milliseconds(self, seconds: float) -> str:
+        """Returns a time in milliseconds, without the unit, to three digits."""
+        return self.number(f"{seconds * 1000:.3g}")
+
+    def percent(self, share: float) -> str:
+        """Returns a share as a percentage."""
+        return self.number(percent(share))
+
+
+def time_element(at: datetime, shown: str = "") -> str:
+    """Returns a time as HTML, shown as the time itself or as given."""
+    return f'<time datetime="{at:%Y-%m-%dT%H:%M:%S}Z">{shown or f"{at:%Y-%m-%d %H:%M:%S} UTC"}</time>'
 
 
 def duration(length: timedelta) -> str:

@@ -4,12 +4,14 @@ from importlib.resources import files
 
 from chassis.clock import Clock
 from chassis.errors import NotFound
+from chassis.pages.catalog import preferred
 from chassis.pages.style import base_style
 from google.api.httpbody_pb2 import HttpBody
 
 from health_aggregator.page.badge import component_badge, system_badge
 from health_aggregator.page.metrics_page import metrics_page
 from health_aggregator.page.status_page import PageContent, status_page
+from health_aggregator.page.words import Words, catalogs
 from health_aggregator.usecases.health import Health
 from health_aggregator.usecases.history import RecordHistory
 from health_aggregator.usecases.service_metrics import CollectMetrics
@@ -23,22 +25,24 @@ _HTML, _CSS, _SCRIPT, _SVG = (
 
 
 class Pages:
-    """Renders each page at most once per second while nothing changes."""
+    """Renders each page at most once per second and language while nothing changes."""
 
     def __init__(self, history: RecordHistory, metrics: CollectMetrics, clock: Clock) -> None:
         self._history = history
         self._collected = metrics
         self._clock = clock
-        self._page: tuple[object, HttpBody] | None = None
-        self._metrics: tuple[int, HttpBody] | None = None
+        self._pages: dict[str, tuple[object, HttpBody]] = {}
+        self._metrics: dict[str, tuple[int, HttpBody]] = {}
         self._style = _body(_CSS, base_style() + _asset("style.css"))
         self._script = _body(_SCRIPT, _asset("live.js"))
 
-    def status(self, health: Health) -> HttpBody:
-        """Returns the status page."""
+    def status(self, health: Health, language: str, accept_language: str) -> HttpBody:
+        """Returns the status page in the language that the user chose, else as the browser prefers."""
+        catalog = preferred(catalogs(), language, accept_language)
         at = self._clock.now()
         key = (health.sequence, int(at.timestamp()))
-        if self._page is None or self._page[0] != key:
+        rendered = self._pages.get(catalog.language)
+        if rendered is None or rendered[0] != key:
             content = PageContent(
                 at=at,
                 status=health.status,
@@ -47,16 +51,18 @@ class Pages:
                 days=self._history.days,
                 incidents=self._history.incidents(),
             )
-            self._page = key, _body(_HTML, status_page(content))
-        return self._page[1]
+            rendered = self._pages[catalog.language] = key, _body(_HTML, status_page(Words(catalog), content))
+        return rendered[1]
 
-    def metrics(self) -> HttpBody:
-        """Returns the metrics page."""
+    def metrics(self, language: str, accept_language: str) -> HttpBody:
+        """Returns the metrics page, in a language chosen like the status page's."""
+        catalog = preferred(catalogs(), language, accept_language)
         scrapes = self._collected.scrapes
-        if self._metrics is None or self._metrics[0] != scrapes:
-            page = metrics_page(self._collected.present, self._clock.now())
-            self._metrics = scrapes, _body(_HTML, page)
-        return self._metrics[1]
+        rendered = self._metrics.get(catalog.language)
+        if rendered is None or rendered[0] != scrapes:
+            page = metrics_page(Words(catalog), self._collected.present, self._clock.now())
+            rendered = self._metrics[catalog.language] = scrapes, _body(_HTML, page)
+        return rendered[1]
 
     def style(self) -> HttpBody:
         """Returns the style sheet."""

@@ -65,11 +65,11 @@ class HealthServicer(pb_grpc.HealthServiceServicer):
 
     async def GetStatusPage(self, request: pb.GetStatusPageRequest, context: Any) -> HttpBody:
         """Returns the status page."""
-        return self._pages.status(await self._get_health())
+        return self._pages.status(await self._get_health(), request.language, request.accept_language)
 
     async def GetMetricsPage(self, request: pb.GetMetricsPageRequest, context: Any) -> HttpBody:
         """Returns the metrics page."""
-        return self._pages.metrics()
+        return self._pages.metrics(request.language, request.accept_language)
 
     async def GetStatusStyle(self, request: pb.GetStatusStyleRequest, context: Any) -> HttpBody:
         """Returns the style sheet."""

@@ -14,7 +14,7 @@
   const show = (on) => {
     live.hidden = false;
     live.classList.toggle("on", on);
-    word.textContent = on ? "live" : "reconnecting";
+    word.textContent = on ? live.dataset.on : live.dataset.off;
   };
 
   const refresh = async () => {
@@ -50,6 +50,15 @@
       announce.textContent = `${said}. ${document.querySelector(".story").textContent}`;
     }
   };
+
+  const YEAR_SECONDS = 31536000;
+  for (const button of document.querySelectorAll("[data-language]")) {
+    button.closest("nav").hidden = false;
+    button.addEventListener("click", () => {
+      document.cookie = `vestibule_language=${button.dataset.language}; Path=/; SameSite=Lax; Max-Age=${YEAR_SECONDS}`;
+      location.reload();
+    });
+  }
 
   if (seconds) {
     show(true);
