@@ -115,6 +115,16 @@ def test_time_is_linear(unit: str) -> None:
     assert cpu_seconds(2**17) < 20 * cpu_seconds(2**14) + 0.5
 
 
+@pytest.mark.parametrize("filling", ["#", " ", "\t#"], ids=ascii)
+def test_a_heading_of_a_mebibyte(filling: str) -> None:
+    """What headings may end with, and this one does not, is read once."""
+    begun = time.process_time()
+    found = chunks(f"# a{filling * (2**20 // len(filling))}b\n\nText.\n")
+
+    assert "Text." in found[-1].text
+    assert time.process_time() - begun < 20.0
+
+
 def test_one_line_of_a_mebibyte() -> None:
     """It is cut between words, and where there are none, anywhere."""
     words = "word " * (2**20 // 5)

@@ -19,7 +19,10 @@ TOKENS_MIN = 64
 HEADING_TOKENS_MAX = 40
 """Headings up to this long stay with what follows them, even if the passage is too long by that."""
 
-_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t#]*$")
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*)")
+_HEADING_END = " \t#"
+"""What a heading's text does not end with. A pattern that leaves it out takes quadratic time."""
+
 _FENCE = re.compile(r" {0,3}(```+|~~~+)")
 _CUTS = (re.compile(r"[.!?。！？]['\")\]]*\s+|[。！？]|\r?\n|\r"), re.compile(r"\s+"))  # noqa: RUF001
 """What a paragraph that is too long is cut after: sentences and lines, then words."""
@@ -127,7 +130,7 @@ def _blocks(text: str) -> Iterator[_Span]:
             level = len(heading.group(1))
             trail = [above for above in trail if above[0] < level]
             headings, is_heading = tuple(name for _, name in trail), True
-            trail.append((level, heading.group(2)[:HEADING_LETTERS_MAX]))
+            trail.append((level, heading.group(2).rstrip(_HEADING_END)[:HEADING_LETTERS_MAX]))
         elif marker := _FENCE.match(line):
             if not fence:
                 fence = marker.group(1)
