@@ -36,6 +36,7 @@ BUILT_IN: Mapping[str, BuiltIn] = {
         depends_on=("auth-service", "user-service", "postgres", "redis", "qdrant"),
         optional=True,
     ),
+    "voice-service": BuiltIn("grpc", critical=False, depends_on=("auth-service", "redis"), optional=True),
     "postgres": BuiltIn("postgres", critical=True),
     "redis": BuiltIn("redis", critical=False),
     "qdrant": BuiltIn("qdrant", critical=False),
