@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from chassis.text import has_hidden_format, is_visible
+from chassis.text import as_line, has_control, has_hidden_format, is_visible
 
 REFUSED = [
     *"\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
@@ -52,3 +52,21 @@ def test_every_bidi_control_is_found() -> None:
 
     assert letters
     assert all(has_hidden_format(letter) for letter in letters)
+
+
+@pytest.mark.parametrize(
+    "letter", [*REFUSED, *"\n\r\t\0\x7f\x85\u2028\u2029"], ids=lambda each: f"U+{ord(each):04X}"
+)
+def test_a_text_becomes_a_line(letter: str) -> None:
+    """Nothing is left of what users may not write."""
+    line = as_line(f"invoice{letter}fdp.exe")
+
+    assert line == "invoice\ufffdfdp.exe"
+    assert not has_control(line)
+    assert not has_hidden_format(line)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_line_stays_as_it_is(name: str) -> None:
+    """What scripts need is kept."""
+    assert as_line(name) == name

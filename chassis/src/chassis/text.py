@@ -1,5 +1,6 @@
 """Text that users type: comparing it, and finding invisible characters in it."""
 
+import re
 import unicodedata
 
 # Format characters that scripts need: joiners and non-joiners of Indic and Arabic scripts and of emoji, the
@@ -15,6 +16,8 @@ _BLANK = frozenset(
     + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 )
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+# C0, DEL, C1, and the two separators that end a line in Unicode.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def fold(text: str) -> str:
@@ -27,6 +30,11 @@ def is_visible(text: str) -> bool:
     return any(unicodedata.category(letter) not in _INVISIBLE and letter not in _BLANK for letter in text)
 
 
+def has_control(text: str) -> bool:
+    """Whether a text has control characters, or more than one line."""
+    return _CONTROL.search(text) is not None
+
+
 def has_hidden_format(text: str) -> bool:
     """Whether a text has format characters that no script needs.
 
@@ -36,3 +44,13 @@ def has_hidden_format(text: str) -> bool:
     if text.isascii():
         return False
     return any(unicodedata.category(letter) == "Cf" and letter not in _NEEDED for letter in text)
+
+
+def as_line(text: str) -> str:
+    """Returns another system's text in the form that users' lines have, without hidden characters.
+
+    U+FFFD stands for what `has_control` and `has_hidden_format` find.
+    """
+    return "".join(
+        "\ufffd" if has_control(letter) or has_hidden_format(letter) else letter for letter in text
+    )

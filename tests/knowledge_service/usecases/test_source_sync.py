@@ -45,6 +45,18 @@ async def test_files_become_documents(following: Following, server: WebDavServer
     assert await following.knowledge.found(a_user(), "grapefruit warfarin") == set()
 
 
+async def test_hidden_characters_in_a_files_name(following: Following, server: WebDavServer) -> None:
+    """The title shows where they were, so that no file passes for another; the address leads to the file."""
+    (server.folder / "report\u202efdp.txt").write_text("Aspirin.")
+
+    source = await following.begin()
+
+    assert (source.state.value, source.documents) == ("current", 1)
+    ((title, (_, _, address)),) = (await following.documents()).items()
+    assert title == "report\ufffdfdp.txt"
+    assert address == f"{server.url}/report%E2%80%AEfdp.txt"
+
+
 async def test_documents_follow_their_files(following: Following, server: WebDavServer) -> None:
     """Added, changed, renamed and removed; what has not changed is not fetched again."""
     for name in ("stays.txt", "changes.txt", "moves.txt", "goes.txt"):

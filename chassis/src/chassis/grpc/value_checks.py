@@ -14,7 +14,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from chassis.email_address import ascii_domain
 from chassis.grpc.field_rules import Constraints, Form
-from chassis.text import has_hidden_format, is_visible
+from chassis.text import has_control, has_hidden_format, is_visible
 
 Check: TypeAlias = Callable[[Any], str | None]
 
@@ -24,8 +24,6 @@ BLANK = "must not be blank"
 HIDDEN = "must not contain invisible formatting characters"
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-# C0, DEL, C1, and the two separators that end a line in Unicode.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NUMBERS = frozenset(
     {
         FieldDescriptor.CPPTYPE_INT32,
@@ -109,7 +107,7 @@ def _string_checks(allowed: Constraints) -> Iterable[Check]:
         case Form.UUID:
             yield lambda value: None if _UUID.fullmatch(value) else "not a UUID"
         case Form.LINE:
-            yield lambda value: "must not contain control characters" if _CONTROL.search(value) else None
+            yield lambda value: "must not contain control characters" if has_control(value) else None
             yield lambda value: None if is_visible(value) else BLANK
             yield lambda value: HIDDEN if has_hidden_format(value) else None
         case Form.NOT_BLANK:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 import structlog
 from chassis.errors import Forbidden, NotFound, Unavailable
 from chassis.identity.caller import Caller
+from chassis.text import as_line
 
 from knowledge_service.domain.document import Content, Document
 from knowledge_service.domain.owner import UserDirectory
@@ -240,7 +241,7 @@ class SyncSource:
         before = await self._own(claim, document_id)
         url = f"{claim.access.url.rstrip('/')}/{quote(path)}"
         content = Content(
-            title=path.rpartition("/")[2][:_TITLE_MAX],
+            title=as_line(path.rpartition("/")[2][:_TITLE_MAX]),
             text=text,
             source_url=url if len(url) <= _URL_MAX else None,
         )
