@@ -8,9 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from uuid import uuid4
 
 import httpx
 import pytest
+from gateway.api.descriptors import load
+from gateway.api.routes import Route, compile_routes
+from vestibule.api.v1 import options_pb2
 
 from tests.system.client import PASSWORD, Answer, Client, User, new_email
 from tests.system.running_system import System
@@ -28,11 +32,21 @@ PROMPT_SECONDS = 5.0
 IN_ALL_SECONDS = 30.0
 """Until the user is signed in, tries included that a busy machine refused."""
 
+ROUTES = [
+    route for route in compile_routes(load().services) if route.policy.access == options_pb2.ACCESS_SIGNED_IN
+]
+
 Stranger = Callable[[Client], Answer]
 
 
 def _token() -> str:
     return secrets.token_urlsafe(32)
+
+
+def _password_field(route: Route) -> str:
+    """Returns the field that takes the caller's present password; empty without one."""
+    names = {"password", "old_password"} & set(route.policy.descriptor.input_type.fields_by_name)
+    return names.pop() if names else ""
 
 
 STRANGERS: dict[str, Stranger] = {
@@ -73,25 +87,21 @@ def test_strangers_do_not_write_the_audit(client: Client, system: System) -> Non
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "field"),
-    [
-        ("PUT", "/api/users/me/password", "old_password"),
-        ("DELETE", "/api/users/me", "password"),
-        ("POST", "/api/auth/passkeys/options", "password"),
-        ("POST", "/api/auth/reauthenticate", "password"),
-    ],
+    "route",
+    [route for route in ROUTES if _password_field(route)],
+    ids=lambda route: route.policy.descriptor.name,
 )
-def test_guesses_at_once_are_no_more_than_one_after_another(
-    client: Client, method: str, path: str, field: str
-) -> None:
-    """Of sixty simultaneous wrong passwords five are checked, on every route."""
+def test_guesses_at_once_are_no_more_than_one_after_another(client: Client, route: Route) -> None:
+    """Of sixty simultaneous wrong passwords five are checked, by every call that takes the password."""
     user = client.join(proven=True)
+    fields = route.policy.descriptor.input_type.fields_by_name
+    path = "/" + "/".join(part if isinstance(part, str) else str(uuid4()) for part in route.segments)
 
     def guess(number: int) -> tuple[int, str | None]:
-        body = {field: f"a-wrong-guess-{number}"}
-        if method == "PUT":
+        body = {_password_field(route): f"a-wrong-guess-{number}"}
+        if "new_password" in fields:
             body["new_password"] = "marble-otter-77-lantern"
-        return client.call(method, path, token=user.access_token, json=body).outcome
+        return client.call(route.method, path, token=user.access_token, json=body).outcome
 
     with ThreadPoolExecutor(GUESSES) as pool:
         outcomes = Counter(pool.map(guess, range(GUESSES)))
