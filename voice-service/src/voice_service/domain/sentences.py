@@ -3,7 +3,7 @@
 import re
 
 _END = re.compile(r"(?<=[.!?;:…])[\"')\]]*\s+|\n+")
-_CITATION = re.compile(r"\s*\[\d+\]")
+_CITATION = re.compile(r" ?\[\d+\]")
 _SHORT = 12
 """A piece this short (`Dr.`, `1.`) goes with the next: it is hardly a sentence."""
 
@@ -40,4 +40,4 @@ class Sentences:
 
 def spoken(sentence: str) -> str:
     """Returns a sentence as it is spoken: without marks of citations and without line breaks."""
-    return " ".join(_CITATION.sub("", sentence).split())
+    return _CITATION.sub("", " ".join(sentence.split())).strip()
