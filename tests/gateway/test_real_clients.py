@@ -11,22 +11,17 @@ import pytest
 from playwright.async_api import Page, async_playwright
 
 from tests.chassis.waiting import until
+from tests.chromium import CHROMIUM, FLAGS, needs_chromium
 from tests.gateway.stack import FakeUpstream, Gateway
 from tests.gateway.streaming import Echo, opened
 
-CHROMIUM, CURL, NODE, NPM = (shutil.which(name) for name in ("chromium", "curl", "node", "npm"))
-FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    # The page that Playwright serves counts as one from the internet, the gateway is on this machine.
-    "--disable-features=LocalNetworkAccessChecks",
-]
+CURL, NODE, NPM = (shutil.which(name) for name in ("curl", "node", "npm"))
 ORIGIN = "https://app.example"
 END = 'event: end\ndata: {"reason":"finished"}\n\n'
 WS_VERSION = "8.18.3"
 
 pytestmark = pytest.mark.nightly
 needs_curl = pytest.mark.skipif(CURL is None, reason="curl is not installed")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 needs_node = pytest.mark.skipif(NODE is None or NPM is None, reason="node and npm are not installed")
 
 

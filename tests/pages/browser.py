@@ -117,11 +117,16 @@ class Window:
             self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole)
 
     def weight(self) -> tuple[int, int]:
-        """Returns the requests that the page took, and the bytes of its own files, without headers."""
+        """Returns the requests that the page took, and the bytes of its own files, without headers.
+
+        The icon is left out: a browser without windows does not request it.
+        """
         requests, size = self.page.evaluate(
             """() => {
               const of = (type) => performance.getEntriesByType(type);
-              const sent = [...of("navigation"), ...of("resource")].filter((each) => each.transferSize > 0);
+              const icon = document.querySelector("link[rel=icon]").href;
+              const sent = [...of("navigation"), ...of("resource")]
+                .filter((each) => each.transferSize > 0 && each.name !== icon);
               const files = sent.filter((each) => !new URL(each.name).pathname.startsWith("/api/"));
               return [sent.length, files.reduce((sum, each) => sum + each.encodedBodySize, 0)];
             }"""

@@ -1,6 +1,5 @@
 """A Chromium, windows of it, and users of the running system."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,16 +8,11 @@ import pytest
 from devstack.stack import Stack
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.chromium import CHROMIUM, FLAGS
 from tests.pages.browser import Window
 from tests.system.client import Client, User
 from tests.system.mailbox import Mailbox
 from tests.system.running_system import System
-
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 
 OpenWindow = Callable[..., Window]
 

@@ -4,7 +4,6 @@ With `SCREENSHOTS` set to a folder, it stores the pictures for `docs/health.md` 
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,18 +12,12 @@ import pytest
 from devstack.stack import Stack
 from playwright.sync_api import Browser, Page, sync_playwright
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
+from tests.chromium import CHROMIUM, FLAGS, needs_chromium
+
 WITHIN_MILLISECONDS = 60_000
 """The limit of a wait on a busy machine."""
 
-pytestmark = [
-    pytest.mark.nightly,
-    pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed"),
-]
+pytestmark = [pytest.mark.nightly, needs_chromium]
 
 
 @pytest.fixture(scope="module", name="browser")
