@@ -104,22 +104,28 @@ def functions(source: Source) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef
             yield node
 
 
-def texts(source: Source) -> Iterator[tuple[int, str]]:
-    """Yields the string literals of a file that are not docstrings, each with its line."""
+@functools.cache
+def texts(source: Source) -> tuple[tuple[int, str], ...]:
+    """Returns the string literals of a file that are not docstrings, each with its line."""
     docstrings = {id(node.value) for node in ast.walk(source.tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-            yield node.lineno, node.value
+    return tuple(
+        (node.lineno, node.value)
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
+    )
 
 
-def imports(source: Source) -> Iterator[str]:
-    """Yields the dotted names that a file imports; for `from a import b` both `a` and `a.b`."""
+@functools.cache
+def imports(source: Source) -> frozenset[str]:
+    """Returns the dotted names that a file imports; for `from a import b` both `a` and `a.b`."""
+    found: set[str] = set()
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(found)
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
