@@ -33,6 +33,15 @@ PAGE = 20
 ROWS_OF_A_LOOK_UP = 200
 """What a look-up may read of one table: a page, and versions of rows that have not been cleared away."""
 
+ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "LOG_FORMAT": "json",
+    "AUTH_AUDIT_HEAD_SECONDS": "5",
+    "GATEWAY_RATE_LIMITS": "off",
+    "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
+    "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
+}
+
 SIGN_IN, ME, REFRESH = "sign-in", "me, not cached", "refresh"
 FIRST, LAST, SEARCH = "list, first page", "list, last page by cursor", "search, one found"
 AUDIT, AUDIT_OF = "audit log, first page", "audit log of one user"
@@ -156,6 +165,18 @@ def table(systems: Sequence[PopulatedSystem]) -> str:
     return "\n".join(lines)
 
 
+def filled(closing: ExitStack, users: int, audit_entries: int) -> PopulatedSystem:
+    """Starts a system, which runs until `closing` ends, and fills it."""
+    folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="vestibule-bench-")))
+    folder.chmod(0o755)
+    stack = closing.enter_context(Stack(folder, ENVIRONMENT, postgres_settings=plans.PRELOADED))
+    began = time.perf_counter()
+    population.populate(stack.database, users)
+    population.add_audit_entries(stack.database, audit_entries)
+    print(f"- {users:,} users, {audit_entries:,} audit entries: {time.perf_counter() - began:.0f} s")
+    return PopulatedSystem(stack, users)
+
+
 def main() -> None:
     """Fills two systems, measures and prints Markdown."""
     parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
@@ -167,26 +188,11 @@ def main() -> None:
     parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
     options = parser.parse_args()
     machine = report.machine()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "LOG_FORMAT": "json",
-        "AUTH_AUDIT_HEAD_SECONDS": "5",
-        "GATEWAY_RATE_LIMITS": "off",
-        "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
-        "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
-    }
     with ExitStack() as closing:
-        systems = []
-        for users in options.sizes:
-            folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="vestibule-bench-")))
-            folder.chmod(0o755)
-            stack = closing.enter_context(Stack(folder, environment, postgres_settings=plans.PRELOADED))
-            began = time.perf_counter()
-            population.populate(stack.database, users)
-            entries = users if users == min(options.sizes) else options.audit_entries
-            population.add_audit_entries(stack.database, entries)
-            print(f"- {users:,} users, {entries:,} audit entries: {time.perf_counter() - began:.0f} s")
-            systems.append(PopulatedSystem(stack, users))
+        systems = [
+            filled(closing, users, options.audit_entries if users == max(options.sizes) else users)
+            for users in options.sizes
+        ]
         for populated in systems:
             population.wait_until_signed(populated.stack.database)
         for populated in systems:  # The first read comes from the disk.
