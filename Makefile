@@ -60,7 +60,7 @@ test-hostile: .venv/.develops ## Send 50,000 random cases over HTTP, as many ove
 lint: .venv/.develops ## Check format, style, types, protos and who may import whom
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/buf lint
 	$(BIN)/lint-imports
 
