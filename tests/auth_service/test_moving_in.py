@@ -16,7 +16,7 @@ import bcrypt
 import pyotp
 from argon2 import low_level
 from auth_service.adapters import foreign_hashes
-from auth_service.adapters.import_file import JsonLinesFile
+from auth_service.adapters.import_file import open_json_lines
 from auth_service.domain.user_import import ImportRow
 from chassis.identity.role import Role
 from devstack.database import Database as DevelopmentDatabase
@@ -67,7 +67,8 @@ def _rows(folder: Path, lines: Sequence[str]) -> list[ImportRow]:
     """Returns what an import reads; it refuses nothing."""
     path = folder / "users.jsonl"
     path.write_text("\n".join(lines))
-    rows = list(JsonLinesFile(path).rows())
+    with open_json_lines(path) as file:
+        rows = list(file.rows())
     assert all(isinstance(row, ImportRow) for row in rows), rows
     return [row for row in rows if isinstance(row, ImportRow)]
 

@@ -235,6 +235,18 @@ def test_from_stdin_with_the_ids_of_every_user(system: System, tmp_path: Path) -
     }
 
 
+def test_the_ids_do_not_overwrite_the_file(system: System, tmp_path: Path) -> None:
+    """Also by another name of it."""
+    path = _file(tmp_path, _row(new_email()))
+    (tmp_path / "ids.csv").symlink_to(path)
+    before = path.read_text()
+
+    done = _import(system, path, "--ids", tmp_path / "ids.csv")
+
+    assert (done.returncode, path.read_text()) == (2, before)
+    assert "--ids would overwrite" in done.stderr
+
+
 def test_an_erased_user_does_not_come_back(
     client: Client, system: System, admin: User, tmp_path: Path
 ) -> None:

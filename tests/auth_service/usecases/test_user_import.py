@@ -49,12 +49,14 @@ class Directory:
 
     answers: list[Admission | None]
     asked: list[tuple[UUID, bool]] = field(default_factory=list)
+    rows: list[ImportRow] = field(default_factory=list)
 
     async def import_users(
         self, accounts: Sequence[ImportedAccount], *, check_only: bool
     ) -> Sequence[Admission]:
         """Answers the same for every user."""
         self.asked += [(account.user_id, check_only) for account in accounts]
+        self.rows += [account.row for account in accounts if not check_only]
         answer = self.answers.pop(0)
         if answer is None:
             raise Unavailable
@@ -148,6 +150,25 @@ async def test_a_repeat_finishes_what_is_pending(service: LocalService) -> None:
     actions = [action for action, _ in await service.database.actions()]
     assert actions.count("auth.user_import_started") == 3
     assert actions.count("auth.user_import_finished") == 2
+
+
+async def test_a_repeat_finishes_what_is_pending_as_it_was(service: LocalService) -> None:
+    """The file says something else by now: both services store what it said at first."""
+    with pytest.raises(Unavailable):
+        await _run(service, Directory([Admission.CREATED, *[None] * 5]), a_row(email_verified=True))
+    directory = Directory([Admission.CREATED, Admission.CREATED])
+    changed = a_row(
+        EMAIL.upper(), full_name="Eve", role=Role.ADMIN, is_active=False, password_hash="0:another"
+    )
+
+    await _run(service, directory, changed)
+
+    (sent,) = directory.rows
+    assert (sent.email, sent.full_name, sent.role) == (EMAIL, "Ada Lovelace", Role.USER)
+    assert (sent.is_active, sent.email_verified) == (True, True)
+    (stored,) = await service.database.rows("credentials")
+    assert (stored.role, stored.is_active, stored.is_pending) == ("user", True, False)
+    assert "auth.user_imported" not in [action for action, _ in await service.database.actions()]
 
 
 @pytest.mark.parametrize("refusal", [Admission.EMAIL_TAKEN, Admission.ERASED])

@@ -9,6 +9,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -39,6 +40,10 @@ class UnusableFile(Exception):
     """The file is not one of JSON lines in UTF-8; the text says what it is and how to convert it."""
 
 
+class ChangedFile(Exception):
+    """The file was changed while it was read."""
+
+
 class _Fields(BaseModel):
     """A line. Everything but the address, the name and the time may be left out."""
 
@@ -54,37 +59,52 @@ class _Fields(BaseModel):
     totp_secret: str | None = None
 
 
+@contextmanager
+def open_json_lines(path: Path) -> Iterator["JsonLinesFile"]:
+    """Opens a file once, for all that is read of it; what cannot be read twice (a pipe) is kept in memory.
+
+    Args:
+        path: Where it is; `-` for standard input.
+
+    Raises:
+        OSError: it cannot be read.
+        UnusableFile: it is empty, in UTF-16 or UTF-32, or a JSON array.
+    """
+    with sys.stdin.buffer if path == _STDIN else path.open("rb") as file:
+        is_kept = path == _STDIN or not file.seekable()
+        yield JsonLinesFile(io.BytesIO(file.read()) if is_kept else file)
+
+
 class JsonLinesFile:
-    """`ImportFile` on a path, or on standard input, which is kept in memory to be read twice."""
+    """`ImportFile` on a file that is open."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         """Looks at the file.
-
-        Args:
-            path: Where it is; `-` for standard input.
 
         Raises:
             OSError: it cannot be read.
             UnusableFile: it is empty, in UTF-16 or UTF-32, or a JSON array.
         """
-        stdin = sys.stdin.buffer.read() if path == _STDIN else None
-        self._open: Callable[[], BinaryIO] = lambda: path.open("rb") if stdin is None else io.BytesIO(stdin)
-        with self._open() as file:
-            _check_beginning(file.read(4096))
-            file.seek(0)
-            self.digest = _digest(file)
+        self._file = file
+        _check_beginning(file.read(4096))
+        file.seek(0)
+        self.digest = _digest(file)
 
     def rows(self) -> Iterator[ImportRow | RefusedRow]:
         """Yields every row in order; blank lines have none.
 
         Raises:
             OSError: the file cannot be read.
+            ChangedFile: at the end, if it is no longer what it was at first.
         """
-        with self._open() as file:
-            for number, line in enumerate(_lines(file), start=1):
-                text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-                if text.strip():
-                    yield _row(number, text)
+        digest = hashlib.sha256()
+        self._file.seek(0)
+        for number, line in enumerate(_lines(self._file, digest.update), start=1):
+            text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            if text.strip():
+                yield _row(number, text)
+        if digest.hexdigest() != self.digest:
+            raise ChangedFile
 
 
 def _digest(file: BinaryIO) -> str:
@@ -103,12 +123,14 @@ def _check_beginning(beginning: bytes) -> None:
         raise UnusableFile("it is a JSON array, not one object per line: `jq -c '.[]'` converts it")
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Yields the lines, of each too long one its beginning."""
+def _lines(file: BinaryIO, see: Callable[[bytes], None]) -> Iterator[bytes]:
+    """Yields the lines, of each too long one its beginning; `see` is given all that was read."""
     while line := file.readline(LINE_BYTES_MAX + 1):
+        see(line)
         rest = line
         while len(rest) > LINE_BYTES_MAX and not rest.endswith(b"\n"):
             rest = file.readline(LINE_BYTES_MAX + 1)
+            see(rest)
         yield line
 
 

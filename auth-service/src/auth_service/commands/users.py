@@ -14,7 +14,7 @@ from chassis.errors import ServiceError
 from chassis.settings import load
 from chassis.startup_errors import StartupError
 
-from auth_service.adapters.import_file import UnusableFile
+from auth_service.adapters.import_file import ChangedFile, UnusableFile, open_json_lines
 from auth_service.domain.user_import import RefusedRow
 from auth_service.settings import AuthSettings
 from auth_service.usecases.user_import import ImportTotals
@@ -22,6 +22,7 @@ from auth_service.wiring import commands
 
 DONE, REFUSED, FAILED = 0, 1, 2
 _SHOWN_EVERY_SECONDS = 2.0
+_AGAIN = "Run it again: it goes on where it has ended."
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,29 +48,43 @@ def main(arguments: Sequence[str]) -> int:
 def import_users(wanted: argparse.Namespace) -> int:
     """Checks the file, and imports it; returns the exit status."""
     settings = load(AuthSettings)
+    if wanted.ids is not None and _are_one(wanted.ids, wanted.file):
+        print(f"users import: --ids would overwrite {wanted.file}: name another file", file=sys.stderr)
+        return FAILED
     try:
-        with nullcontext() if wanted.ids is None or wanted.check else wanted.ids.open("w") as ids:
+        with (
+            open_json_lines(wanted.file) as file,
+            nullcontext() if wanted.ids is None or wanted.check else wanted.ids.open("w") as ids,
+        ):
             checked, imported = asyncio.run(
                 commands.import_users(
                     settings,
-                    wanted.file,
+                    file,
                     Progress(ids),
                     check_only=wanted.check,
                     skip_refused=wanted.skip_refused,
                 )
             )
     except OSError as error:
-        print(f"users import: {error.filename} cannot be opened: {error.strerror}", file=sys.stderr)
+        unusable = error.filename or wanted.file
+        print(f"users import: {unusable} cannot be opened: {error.strerror or error}", file=sys.stderr)
         return FAILED
     except UnusableFile as error:
         print(f"users import: nothing was imported: {wanted.file}: {error}", file=sys.stderr)
         return FAILED
+    except ChangedFile:
+        print(f"users import: {wanted.file} was changed while it was read. {_AGAIN}", file=sys.stderr)
+        return FAILED
     except (StartupError, ServiceError) as error:
-        print(f"users import: {error}\nRun it again: it goes on where it has ended.", file=sys.stderr)
+        print(f"users import: {error}\n{_AGAIN}", file=sys.stderr)
         return FAILED
     totals = imported or checked
     _print(totals, "imported" if imported else "checked, nothing was imported")
     return REFUSED if totals.refused else DONE
+
+
+def _are_one(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 def _print(totals: ImportTotals, what: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from chassis.clock import Clock
@@ -15,6 +15,7 @@ from chassis.identity.caller import Caller
 from chassis.identity.role import Role
 
 from auth_service.domain.audit import audited
+from auth_service.domain.credential import Registration
 from auth_service.domain.password import PasswordHasher
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user_import import (
@@ -176,9 +177,11 @@ class ImportUsers(Component):
             found = await unit.imports.presences(
                 [([account.user_id], canonical_email(account.row.email)) for account in left]
             )
-        resumed = self._sort_out(
-            [(account, presence) for account, (_, presence) in zip(left, found, strict=True)], totals
-        )
+            pending = [
+                (_as_pending(account, await unit.credentials.pending(account.user_id)), presence)
+                for account, (_, presence) in zip(left, found, strict=True)
+            ]
+        resumed = self._sort_out(pending, totals)
         stored = [account for account in wanted if account.user_id in added] + resumed
         admissions = await self._admit(stored, check_only=False)
         admitted = self._admitted(stored, admissions, totals)
@@ -240,6 +243,21 @@ class ImportUsers(Component):
         )
         async with self.units.transaction() as unit:
             await unit.audit.append(entry)
+
+
+def _as_pending(account: ImportedAccount, registration: Registration | None) -> ImportedAccount:
+    """Returns an account as an earlier import stored it: its row may say something else by now."""
+    if registration is None:
+        return account
+    stored = replace(
+        account.row,
+        email=registration.email,
+        full_name=registration.full_name,
+        role=registration.role,
+        is_active=registration.is_active,
+        email_verified=registration.email_verified,
+    )
+    return replace(account, row=stored)
 
 
 def _count(account: ImportedAccount, totals: ImportTotals) -> None:

@@ -23,7 +23,6 @@ from auth_service.adapters.audit_files import Place, write
 from auth_service.adapters.audit_heads import EcdsaHeadVerifier
 from auth_service.adapters.hashing_pool import HashingPool
 from auth_service.adapters.hmac_secrets import HmacImportIds
-from auth_service.adapters.import_file import JsonLinesFile
 from auth_service.adapters.key_follower import MasterKeyFollower
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.master_keys import PostgresResealing
@@ -35,7 +34,7 @@ from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.master_key import ResealReport
 from auth_service.domain.retention import AuditRetention
 from auth_service.domain.signing_key import Schedule
-from auth_service.domain.user_import import ImportProgress
+from auth_service.domain.user_import import ImportFile, ImportProgress
 from auth_service.settings import AuditSettings, AuthSettings, KeySettings, PruneSettings
 from auth_service.usecases.audit_archive import ExportAudit, PruneAudit
 from auth_service.usecases.audit_verification import FindAuditBeginning, VerifyAuditEvents
@@ -116,7 +115,12 @@ async def list_keys(settings: KeySettings) -> Sequence[ListedKey]:
 
 
 async def import_users(
-    settings: AuthSettings, path: Path, progress: ImportProgress, *, check_only: bool, skip_refused: bool
+    settings: AuthSettings,
+    file: ImportFile,
+    progress: ImportProgress,
+    *,
+    check_only: bool,
+    skip_refused: bool,
 ) -> tuple[ImportTotals, ImportTotals | None]:
     """Checks a file of users, and imports it.
 
@@ -125,10 +129,9 @@ async def import_users(
 
     Raises:
         OSError: the file cannot be read.
-        UnusableFile: it is not one of JSON lines in UTF-8.
+        ChangedFile: it was changed meanwhile; rows of it may have been imported.
         Unavailable: Postgres or user-service is unreachable.
     """
-    file = JsonLinesFile(path)
     service_tokens = ServiceTokens(open_service_keys("auth-service", settings))
     async with (
         _open_units(settings.postgres_url, "users") as units,
