@@ -14,7 +14,7 @@ READS_PER_SECOND = 100.0
 _WINDOWS = 10
 
 
-class Busy(Protocol):
+class SystemUnderLoad(Protocol):
     """A system in which users make calls of every kind."""
 
     stack: Stack
@@ -29,7 +29,7 @@ class Busy(Protocol):
         ...
 
 
-def soak(populated: Busy, minutes: float) -> dict[str, list[float]]:
+def soak(populated: SystemUnderLoad, minutes: float) -> dict[str, list[float]]:
     """Lets users make calls, and one user read at a fixed rate.
 
     Returns:

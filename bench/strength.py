@@ -1,8 +1,9 @@
 """`make bench-strength`: the cost of rating passwords, and its effect on the sign-ins of others.
 
 First texts of a fixed seed are rated in this process by the code that the worker runs, and timed by the
-processor's clock and by the wall's. Then six strangers register by the worst text, over and over, against a
-whole system whose limits are off, while a user signs in at a fixed rate; quiet and loaded rounds alternate.
+processor's clock and by the wall's. Then six other clients register with the slowest password, over and over,
+at a whole system whose limits are off, while a user signs in at a fixed rate. Quiet and loaded rounds
+alternate.
 """
 
 import argparse
@@ -28,11 +29,11 @@ from devstack.stack import Stack
 from bench import report
 from bench.contestants import ADMIN
 
-WORST = "$5153&24672+[+&$55(+%<%569(8|%|8#81{4911(@77@!+5&$603@948(7$@<19"
-"""A text that took zxcvbn some 10 s."""
+SLOWEST = "$5153&24672+[+&$55(+%<%569(8|%|8#81{4911(@77@!+5&$603@948(7$@<19"
+"""A password that took zxcvbn some 10 s."""
 
 LENGTHS = (8, 12, 16, 24, 32, 40, 48, 64, 96, 128)
-STRANGERS = 6
+CLIENTS = 6
 EMAIL, NAME = "ada.lovelace@analytical-engines.example", "Ada Lovelace"
 _SUBSTITUTES = "4@8({[<3691!|70$5+%2"
 _WORDS = ("p4$$w0rd", "l1v3rp00l", "correct", "horse", "battery", "L0v3l4c3", "qwerty", "2024", "!")
@@ -69,7 +70,7 @@ def corpus(each: int) -> Iterator[tuple[str, int, list[str]]]:
             length,
             ["".join(pick(_SUBSTITUTES + _UNICODE) for _ in range(length)) for _ in range(each)],
         )
-        yield "worst known", length, [(WORST * 2)[-length:]] * max(1, each // 10)
+        yield "worst known", length, [(SLOWEST * 2)[-length:]] * max(1, each // 10)
 
 
 def rating_times(each: int) -> list[Times]:
@@ -125,32 +126,32 @@ def sign_ins(base_url: str, seconds: float, rate: float) -> list[float]:
     return took
 
 
-def besieged(base_url: str, seconds: float, rate: float) -> tuple[list[float], Counter[int]]:
-    """Signs in while strangers register by the worst text; returns their statuses too."""
+def loaded_sign_ins(base_url: str, seconds: float, rate: float) -> tuple[list[float], Counter[int]]:
+    """Signs in while other clients register with the slowest password; returns their statuses too."""
     done, statuses = threading.Event(), Counter[int]()
 
     def register(number: int) -> None:
-        turn = 0
+        attempt = 0
         while not done.is_set():
-            turn += 1
-            email = f"stranger-{number}-{turn}-{time.monotonic_ns()}@example.com"
-            text = WORST[turn % 8 :]
+            attempt += 1
+            email = f"client-{number}-{attempt}-{time.monotonic_ns()}@example.com"
+            text = SLOWEST[attempt % 8 :]
             statuses[
                 _post(
                     f"{base_url}/api/auth/register",
-                    {"email": email, "password": text, "full_name": "A Stranger"},
+                    {"email": email, "password": text, "full_name": "A Client"},
                 )
             ] += 1
 
-    strangers = [threading.Thread(target=register, args=(number,)) for number in range(STRANGERS)]
-    for stranger in strangers:
-        stranger.start()
+    clients = [threading.Thread(target=register, args=(number,)) for number in range(CLIENTS)]
+    for client in clients:
+        client.start()
     try:
         return sign_ins(base_url, seconds, rate), statuses
     finally:
         done.set()
-        for stranger in strangers:
-            stranger.join()
+        for client in clients:
+            client.join()
 
 
 def main() -> None:
@@ -203,14 +204,14 @@ def _sign_in_rounds(rounds: int, seconds: float, rate: float) -> dict[str, list[
         with Stack(Path(folder), environment) as stack:
             for _ in range(rounds):
                 quiet += sign_ins(stack.base_url, seconds, rate)
-                took, answered = besieged(stack.base_url, seconds, rate)
+                took, answered = loaded_sign_ins(stack.base_url, seconds, rate)
                 loaded += took
                 statuses += answered
-    print("\n| sign-ins, ms | | p50 | p99 | p99.9 | worst |")
+    print("\n| sign-ins beside the slowest password, ms | | p50 | p99 | p99.9 | worst |")
     print("|---|---|---|---|---|---|")
     print(f"| alone | {len(quiet)} | {quantiles(quiet)} |")
-    print(f"| while {STRANGERS} strangers register by the worst text | {len(loaded)} | {quantiles(loaded)} |")
-    print(f"\n- their answers: {dict(statuses)}; load of the machine at the end: {os.getloadavg()[0]:.1f}")
+    print(f"| while {CLIENTS} clients register with it | {len(loaded)} | {quantiles(loaded)} |")
+    print(f"\n- their statuses: {dict(statuses)}; load of the machine at the end: {os.getloadavg()[0]:.1f}")
     return {"quiet": quiet, "loaded": loaded}
 
 

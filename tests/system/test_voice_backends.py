@@ -24,6 +24,8 @@ BEGINNING = 25
 """Frames before the backend is killed."""
 AWAY_SECONDS = 2.0
 
+pytestmark = pytest.mark.nightly
+
 
 @pytest.fixture(scope="module", name="backend")
 def _backend(system: System) -> Iterator[SpeechServer]:
