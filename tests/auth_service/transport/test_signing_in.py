@@ -93,6 +93,7 @@ async def test_five_wrong_passwords_make_one_client_wait(service: Service) -> No
 
         assert reasons == ["INVALID_CREDENTIALS"] * 5
         assert (blocked.reason, blocked.retry_after_seconds) == ("TOO_MANY_ATTEMPTS", 900)
+        assert blocked.message == "Too many wrong attempts. Wait before you try again."
 
     await service.login(address="192.0.2.2")
 

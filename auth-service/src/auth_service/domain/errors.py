@@ -43,7 +43,7 @@ class TooManyAttempts(ServiceError):
 
     kind = Kind.EXHAUSTED
     reason = "TOO_MANY_ATTEMPTS"
-    message = "Too many wrong throttle. Wait before you try again."
+    message = "Too many wrong attempts. Wait before you try again."
 
 
 class AccountDisabled(ServiceError):
