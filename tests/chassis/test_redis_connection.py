@@ -1,4 +1,4 @@
-"""The connection without the client library understands the same URLs."""
+"""A connection: TLS, users and databases of a URL, refusals, and a silent server."""
 
 import asyncio
 import ssl
@@ -9,7 +9,6 @@ from urllib.parse import quote, urlsplit
 
 import hiredis
 import pytest
-from chassis.redis import open_redis
 from chassis.redis_connection import open_connection
 from devstack.valkey import Valkey
 
@@ -46,7 +45,7 @@ async def tls_proxy(url: str, certificates: Path) -> AsyncIterator[str]:
 
 
 async def test_tls_with_a_client_certificate(valkey: Valkey, certificates: Path) -> None:
-    """By the options of the client library: authority, certificate and key."""
+    """By the options of the URL: authority, certificate and key."""
     files = f"ssl_certfile={certificates / 'tls.crt'}&ssl_keyfile={certificates / 'tls.key'}"
     async with tls_proxy(valkey.url, certificates) as url:
         for trust in (f"ssl_ca_certs={certificates / 'ca.crt'}", "ssl_cert_reqs=none"):
@@ -56,13 +55,16 @@ async def test_tls_with_a_client_certificate(valkey: Valkey, certificates: Path)
         with pytest.raises(ssl.SSLCertVerificationError):
             async with open_connection(f"{url}?{files}", timeout_seconds=5, client_name="t"):
                 pass
+        with pytest.raises(ValueError, match="ssl_ciphers"):
+            async with open_connection(f"{url}?{files}&ssl_ciphers=x", timeout_seconds=5, client_name="t"):
+                pass
 
 
 async def test_user_password_and_database(own_valkey: Valkey) -> None:
     """Both are decoded; Redis shows the name."""
     password = "p/@:% ss"
-    async with open_redis(own_valkey.url, client_name="t") as admin:
-        await admin.acl_setuser("a@b", enabled=True, passwords=f"+{password}", commands=["+@all"], keys=["*"])
+    async with open_connection(own_valkey.url, timeout_seconds=5, client_name="t") as admin:
+        await admin.ask(("ACL", "SETUSER", "a@b", "on", f">{password}", "+@all", "~*"))
     url = own_valkey.url.replace("//", f"//{quote('a@b')}:{quote(password, safe='')}@").replace("/0", "/3")
     async with open_connection(url, timeout_seconds=5, client_name="stock-service") as redis:
         (information,) = await redis.ask(("CLIENT", "INFO"))

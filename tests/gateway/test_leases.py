@@ -1,32 +1,33 @@
 """Leased limits: never more than the limit, hardly less, and a round trip for many requests."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
+from chassis.redis import RedisClient, open_redis
 from devstack.valkey import Valkey
 from gateway.limits.leases import LeasingRateLimiter
 from gateway.limits.rate_limiter import Limit, RedisRateLimiter
-from redis.asyncio import Redis
 
 HOUR = Limit("hour", 2_000, 3600)
 QUICK = Limit("quick", 100, 1.0)
 
 
 @pytest.fixture(name="redis")
-async def _redis(valkey: Valkey) -> AsyncIterator[Redis]:
-    async with Redis.from_url(valkey.url) as redis:
+async def _redis(valkey: Valkey) -> AsyncIterator[RedisClient]:
+    async with open_redis(valkey.url, client_name="t") as redis:
         yield redis
 
 
-async def _calls(redis: Redis) -> int:
+async def _calls(redis: RedisClient) -> int:
     """Returns how often a script has been run."""
-    stats = await redis.info("commandstats")
-    return sum(int(stats.get(f"cmdstat_{name}", {}).get("calls", 0)) for name in ("eval", "evalsha"))
+    (stats,) = await redis.ask(("INFO", "commandstats"))
+    return sum(map(int, re.findall(rb"cmdstat_eval(?:sha)?:calls=(\d+)", stats)))
 
 
 @pytest.mark.parametrize("gateways", [1, 2, 5])
-async def test_the_limit_is_global_within_five_percent(redis: Redis, gateways: int) -> None:
+async def test_the_limit_is_global_within_five_percent(redis: RedisClient, gateways: int) -> None:
     """However a client spreads its requests: never one too many, at most one in twenty too few."""
     limiters = [LeasingRateLimiter(RedisRateLimiter(redis)) for _ in range(gateways)]
     # Each gateway is asked once, then the client stays with the first: the others' leases are lost to it.
@@ -42,7 +43,7 @@ async def test_the_limit_is_global_within_five_percent(redis: Redis, gateways: i
     assert other.allowed
 
 
-async def test_many_requests_share_a_round_trip(redis: Redis) -> None:
+async def test_many_requests_share_a_round_trip(redis: RedisClient) -> None:
     """Also when they come at the same time."""
     before = await _calls(redis)
     limiter = LeasingRateLimiter(RedisRateLimiter(redis))
@@ -53,7 +54,7 @@ async def test_many_requests_share_a_round_trip(redis: Redis) -> None:
     assert await _calls(redis) - before < 1_000 / 10
 
 
-async def test_another_window_lets_through_again(redis: Redis) -> None:
+async def test_another_window_lets_through_again(redis: RedisClient) -> None:
     """A refused client learns when to retry, and is allowed then."""
     limiter = LeasingRateLimiter(RedisRateLimiter(redis))
     decision = await limiter.take(QUICK, "client")
@@ -67,7 +68,7 @@ async def test_another_window_lets_through_again(redis: Redis) -> None:
 
 async def test_without_redis_each_counts_for_itself(own_valkey: Valkey) -> None:
     """The door is never open."""
-    async with Redis.from_url(own_valkey.url, socket_timeout=0.2) as redis:
+    async with open_redis(own_valkey.url, client_name="t", timeout_seconds=0.2) as redis:
         limiter = LeasingRateLimiter(RedisRateLimiter(redis))
         own_valkey.kill()
         allowed = [(await limiter.take(HOUR, "client")).allowed for _ in range(HOUR.requests + 5)]

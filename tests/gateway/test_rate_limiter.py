@@ -2,10 +2,10 @@
 
 import httpx
 import pytest
+from chassis.redis import open_redis
 from devstack.valkey import Valkey
 from gateway.limits.headers import rate_limit_headers
 from gateway.limits.rate_limiter import Decision, Limit, MemoryRateLimiter, RateLimiter, RedisRateLimiter
-from redis.asyncio import Redis
 
 from tests.gateway.stack import FakeUpstream, serving_gateway, serving_users, settings
 from tests.user_service.auth_stand_in import AuthStandIn
@@ -16,7 +16,7 @@ THREE = Limit("three", 3, 60)
 @pytest.mark.parametrize("kind", ["redis", "memory"])
 async def test_a_window_lets_so_many_through(valkey: Valkey, kind: str) -> None:
     """The fourth has to wait until the first is a window old; others are counted apart."""
-    async with Redis.from_url(valkey.url) as redis:
+    async with open_redis(valkey.url, client_name="t") as redis:
         limiter: RateLimiter = RedisRateLimiter(redis) if kind == "redis" else MemoryRateLimiter()
         verdicts = [await limiter.take(THREE, "client") for _ in range(4)]
         other = await limiter.take(THREE, "other")
@@ -33,7 +33,7 @@ async def test_the_window_slides(valkey: Valkey, kind: str) -> None:
     import asyncio  # noqa: PLC0415
 
     quick = Limit("quick", 2, 0.3)
-    async with Redis.from_url(valkey.url) as redis:
+    async with open_redis(valkey.url, client_name="t") as redis:
         limiter: RateLimiter = RedisRateLimiter(redis) if kind == "redis" else MemoryRateLimiter()
         assert [(await limiter.take(quick, "c")).allowed for _ in range(3)] == [True, True, False]
         await asyncio.sleep(0.35)
@@ -42,7 +42,7 @@ async def test_the_window_slides(valkey: Valkey, kind: str) -> None:
 
 async def test_gateways_count_together(valkey: Valkey) -> None:
     """A client cannot have the limit once a gateway."""
-    async with Redis.from_url(valkey.url) as one, Redis.from_url(valkey.url) as two:
+    async with open_redis(valkey.url, client_name="t") as one, open_redis(valkey.url, client_name="t") as two:
         limiters = [RedisRateLimiter(one), RedisRateLimiter(two)]
         allowed = [(await limiters[number % 2].take(THREE, "client")).allowed for number in range(6)]
 
@@ -51,7 +51,7 @@ async def test_gateways_count_together(valkey: Valkey) -> None:
 
 async def test_without_redis_each_counts_for_itself(own_valkey: Valkey) -> None:
     """The door is never open: limits hold in memory while Redis is away."""
-    async with Redis.from_url(own_valkey.url, socket_timeout=0.2) as redis:
+    async with open_redis(own_valkey.url, client_name="t", timeout_seconds=0.2) as redis:
         limiter = RedisRateLimiter(redis)
         await limiter.take(THREE, "client")
         own_valkey.kill()

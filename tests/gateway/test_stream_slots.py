@@ -3,16 +3,16 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from chassis.redis import open_redis
 from devstack.valkey import Valkey
 from gateway.limits.stream_slots import StreamSlots
-from redis.asyncio import Redis
 
 HOLDER = "client 192.0.2.1"
 
 
 @pytest.fixture(name="gateways")
 async def _gateways(valkey: Valkey) -> AsyncIterator[tuple[StreamSlots, StreamSlots]]:
-    async with Redis.from_url(valkey.url) as redis:
+    async with open_redis(valkey.url, client_name="t") as redis:
         yield StreamSlots(redis), StreamSlots(redis)
 
 

@@ -277,7 +277,7 @@ def _uncancel() -> None:
 async def end_task(task: "asyncio.Future[None]") -> None:
     """Cancels a task and waits until it has ended, with any result.
 
-    It cancels repeatedly: `asyncio.wait_for` of Python 3.11, which redis-py uses, loses a cancellation that
+    It cancels repeatedly: `asyncio.wait_for` of Python 3.11, which libraries use, loses a cancellation that
     arrives together with the result.
     """
     while not task.done():

@@ -1,22 +1,20 @@
-"""Redis or Valkey: a client with timeouts, traces, and errors that say what to do."""
+"""Redis or Valkey for calls from many tasks: kept connections, traces, and errors that say what to do."""
 
+import hashlib
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+import hiredis
 
-from chassis.errors import Unavailable
+from chassis.redis_connection import FAILURES, Command, RedisConnection, connect
 from chassis.tracing import traces
 
-RETRY_AFTER_SECONDS = 1.0
+_IDLE_MAX = 16
+"""Connections kept for later calls; there may be more at once."""
 
 _SAID_LENGTH = 160
-_PIPELINE = re.compile(r"^Command # \d+ \(.*\) of pipeline caused error: ", re.DOTALL)
 _CREDENTIALS = re.compile(r"//[^@/\s]*@")
 _ADVICE = (
     ("protected mode", "Redis takes no connections from outside: set a password there and in REDIS_URL"),
@@ -38,70 +36,103 @@ def explain(error: BaseException) -> str:
 
     It contains no arguments of commands and no password.
     """
-    said = _PIPELINE.sub("", str(error)).partition(", with args")[0] or type(error).__name__
+    said = str(error) or type(error).__name__
     text = _CREDENTIALS.sub("//", " ".join(said.split()))[:_SAID_LENGTH]
     advice = next((what for word, what in _ADVICE if word.lower() in said.lower()), None)
     return f"{type(error).__name__}: {text}" + (f" ({advice})" if advice else "")
 
 
-class TracedRedis(Redis):
-    """A client that records its commands as spans, if the trace is recorded."""
+class Script:
+    """A Lua script on one key, sent once per server and named by its digest afterwards."""
 
-    async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Runs a command; its keys and values are not recorded."""
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class RedisClient:
+    """Gives each call a connection to itself, and keeps it for later calls; see `open_redis`."""
+
+    def __init__(self, url: str, *, client_name: str, timeout_seconds: float) -> None:
+        self._url = url
+        self._client_name = client_name
+        self._timeout_seconds = timeout_seconds
+        self._idle: list[RedisConnection] = []
+
+    async def ask(self, *commands: Command) -> list[Any]:
+        """Sends commands together and returns their replies, in RESP2; text is bytes.
+
+        Keys and values are not recorded in the trace.
+
+        Raises:
+            OSError: there is no connection, or the replies did not come in time.
+            hiredis.ReplyError: Redis refuses a command; the first refusal.
+            hiredis.ProtocolError: the replies are not RESP.
+        """
         if not traces.wants_spans():
-            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
-        name = str(args[0]).upper()
-        attributes = {"db.system.name": "redis", "db.operation.name": name}
-        with traces.span(name, "CLIENT", attributes):
-            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            return await self._ask(commands)
+        name = str(commands[0][0])
+        with traces.span(name, "CLIENT", {"db.system.name": "redis", "db.operation.name": name}):
+            return await self._ask(commands)
+
+    async def run(self, script: Script, key: str, *arguments: str | int) -> Any:
+        """Runs a script and returns its reply. Raises as `ask`."""
+        try:
+            (reply,) = await self.ask(("EVALSHA", script.digest, 1, key, *arguments))
+        except hiredis.ReplyError as error:
+            if "NOSCRIPT" not in str(error):
+                raise
+            (reply,) = await self.ask(("EVAL", script.text, 1, key, *arguments))
+        return reply
+
+    async def _ask(self, commands: tuple[Command, ...]) -> list[Any]:
+        if self._idle:
+            try:
+                return await self._ask_on(self._idle.pop(), commands)
+            except hiredis.ReplyError:
+                raise
+            except FAILURES:
+                # Redis has closed it meanwhile, and the others too.
+                self.close()
+        connection = await connect(
+            self._url, client_name=self._client_name, timeout_seconds=self._timeout_seconds
+        )
+        return await self._ask_on(connection, commands)
+
+    async def _ask_on(self, connection: RedisConnection, commands: tuple[Command, ...]) -> list[Any]:
+        usable = False
+        try:
+            replies = await connection.ask(*commands)
+            usable = True
+        except hiredis.ReplyError:
+            usable = True
+            raise
+        finally:
+            if usable and len(self._idle) < _IDLE_MAX:
+                self._idle.append(connection)
+            else:
+                connection.close()
+        return replies
+
+    def close(self) -> None:
+        """Closes the connections that are not in use."""
+        while self._idle:
+            self._idle.pop().close()
 
 
 @asynccontextmanager
 async def open_redis(
-    url: str,
-    *,
-    client_name: str,
-    timeout_seconds: float = 1.0,
-    single_connection: bool = False,
-    retries: int = 1,
-) -> AsyncIterator[Redis]:
+    url: str, *, client_name: str, timeout_seconds: float = 1.0
+) -> AsyncIterator[RedisClient]:
     """Opens a client and closes it at the end of the block; nothing connects before the first command.
 
-    Do not wrap its commands in `wait_for`: a cancelled command loses the connection. The socket's timeouts
-    end them.
-
     Args:
-        url: `redis://`, `rediss://` or `unix://`.
+        url: As for `chassis.redis_connection.connect`.
         client_name: Shown by CLIENT LIST.
-        timeout_seconds: For connecting and for each response; longer than any BLOCK.
-        single_connection: Use one connection, so that every loss of it raises an error.
-        retries: How often a failed command is retried on a new connection.
+        timeout_seconds: For connecting and for the replies of each call; longer than any BLOCK.
     """
-    client: Redis = TracedRedis.from_url(
-        url,
-        client_name=client_name,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        socket_keepalive=True,
-        single_connection_client=single_connection,
-        retry=Retry(NoBackoff(), retries),
-        decode_responses=False,
-    )
+    client = RedisClient(url, client_name=client_name, timeout_seconds=timeout_seconds)
     try:
         yield client
     finally:
-        await client.aclose()
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turns every failure of Redis into `Unavailable`.
-
-    Raises:
-        Unavailable: Redis is unreachable, does not respond, or refuses the command.
-    """
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS) from error
+        client.close()

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
-from chassis import exits
+from chassis import exits, fast_imports
 from chassis.settings import (
     EventsSettings,
     MigrationSettings,
@@ -127,6 +127,7 @@ class Service(Generic[Settings]):
         return {name.replace("_", "-"): command(name) for name in names}
 
     def _migrate(self, arguments: Sequence[str]) -> int:
+        fast_imports.end()  # SQLAlchemy needs greenlet.
         # Alembic and SQLAlchemy are 20 MB that the serving process does without.
         from chassis.postgres import migrate  # noqa: PLC0415
 

@@ -12,9 +12,8 @@ from chassis.http.server import open_http
 from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
-from chassis.redis import open_redis
+from chassis.redis import RedisClient, open_redis
 from chassis.startup_errors import StartupError
-from redis.asyncio import Redis
 
 from chassis import logs
 from gateway.api import descriptors
@@ -148,7 +147,7 @@ async def _follow_events(
     lifecycle.readiness.ask("authenticator", lambda: authenticator.ready, waits_for=AUTH_SERVICE)
 
 
-async def _limits_redis(lifecycle: Lifecycle, settings: GatewaySettings) -> Redis:
+async def _limits_redis(lifecycle: Lifecycle, settings: GatewaySettings) -> RedisClient:
     return await lifecycle.enter(
         open_redis(
             settings.redis_url.get_secret_value(),
@@ -158,5 +157,5 @@ async def _limits_redis(lifecycle: Lifecycle, settings: GatewaySettings) -> Redi
     )
 
 
-def _limiter(settings: GatewaySettings, redis: Redis) -> RateLimiter | None:
+def _limiter(settings: GatewaySettings, redis: RedisClient) -> RateLimiter | None:
     return None if settings.rate_limits == "off" else LeasingRateLimiter(RedisRateLimiter(redis))

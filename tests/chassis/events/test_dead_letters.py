@@ -9,6 +9,7 @@ import pytest
 from chassis.errors import Forbidden, Invalid, NotFound, ServiceError, Unavailable
 from chassis.events import commands, dead_letters, stream
 from chassis.events.consumer import Consumer
+from chassis.redis_connection import RedisConnection, open_connection
 from devstack.valkey import Valkey
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
@@ -77,10 +78,11 @@ async def test_what_cannot_succeed_is_put_aside(valkey: Valkey, begin: Begin, er
     ]
     assert REGISTRY.get_sample_value("events_dead_letters") == 1
     assert REGISTRY.get_sample_value("events_blocked") == 0
-    async with Redis.from_url(valkey.url) as redis:
+    async with open_connection(valkey.url, timeout_seconds=5, client_name="t") as redis:
         (letter,) = await dead_letters.listed(redis, GROUP)
         assert (letter.kind, letter.source, letter.tries) == ("user_changed", "user-service", 5)
-        assert (await redis.xpending(stream.STREAM, GROUP))["pending"] == 0
+        (pending,) = await redis.ask(("XPENDING", stream.STREAM, GROUP))
+        assert pending[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -130,14 +132,14 @@ async def test_forgeries_are_skipped_and_reported_once(valkey: Valkey, begin: Be
         "unsigned",
     ]
     assert {action for action, _ in desk.audited} == {"events.refused"}
-    async with Redis.from_url(valkey.url) as redis:
-        assert await dead_letters.count(redis, GROUP) == 0
-        assert await redis.get(dead_letters.refused_key(GROUP)) is not None
+    async with open_connection(valkey.url, timeout_seconds=5, client_name="t") as connection:
+        assert await dead_letters.count(connection, GROUP) == 0
+        assert await connection.ask(("GET", dead_letters.refused_key(GROUP))) != [None]
 
 
 async def test_dead_letters_are_bounded(valkey: Valkey) -> None:
     """They cannot fill Redis."""
-    async with Redis.from_url(valkey.url) as redis:
+    async with open_connection(valkey.url, timeout_seconds=5, client_name="t") as redis:
         for _ in range(dead_letters.KEPT_MAX + 20):
             await dead_letters.add(redis, GROUP, changed("x"), reason="INVALID", tries=5)
 
@@ -151,7 +153,7 @@ async def test_an_operator_sends_again_and_drops(
     desk = Desk(valkey, {"bad": [ValueError()], "worse": [ValueError()]})
     await publish(valkey, changed("bad"), changed("worse"))
     begin(desk.consumer.run())
-    async with Redis.from_url(valkey.url) as redis:
+    async with open_connection(valkey.url, timeout_seconds=5, client_name="t") as redis:
         await until(lambda: _has(redis, 2))
         first, second = await dead_letters.listed(redis, GROUP)
 
@@ -193,5 +195,5 @@ async def test_letters_that_are_not_ours(valkey: Valkey, capsys: pytest.CaptureF
     assert await run("drop", "all") == (0, "4 dropped\n")
 
 
-async def _has(redis: "Redis", number: int) -> bool:
+async def _has(redis: RedisConnection, number: int) -> bool:
     return await dead_letters.count(redis, GROUP) == number

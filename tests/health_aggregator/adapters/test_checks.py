@@ -11,6 +11,7 @@ import asyncpg
 import grpc
 import pytest
 from chassis.events import dead_letters
+from chassis.redis_connection import open_connection
 from devstack.database import Database
 from devstack.postgres import Postgres
 from devstack.valkey import Valkey
@@ -22,7 +23,6 @@ from health_aggregator.adapters.postgres.postgres_check import PostgresCheck
 from health_aggregator.adapters.qdrant_check import _STATUSES, QdrantCheck
 from health_aggregator.adapters.redis_check import RedisCheck
 from health_aggregator.domain.check import Outcome
-from redis.asyncio import Redis
 
 from tests.chassis.waiting import until
 from tests.health_aggregator import servers
@@ -90,9 +90,9 @@ async def test_redis(valkey: Valkey) -> None:
 async def test_redis_with_events_that_a_service_cannot_handle(valkey: Valkey) -> None:
     """Dead letters and refused events make it degraded."""
     check = RedisCheck(valkey.url)
-    async with Redis.from_url(valkey.url) as redis:
-        await redis.xgroup_create("vestibule:events", "auth-service", mkstream=True)
-        await redis.xgroup_create("vestibule:events", "user-service")
+    async with open_connection(valkey.url, timeout_seconds=5, client_name="t") as redis:
+        for group in ("auth-service", "user-service"):
+            await redis.ask(("XGROUP", "CREATE", "vestibule:events", group, "0", "MKSTREAM"))
         healthy = await check_once(check)
         await dead_letters.add(redis, "auth-service", {b"event": b""}, reason="INVALID", tries=5)
         dead = await check_once(check)

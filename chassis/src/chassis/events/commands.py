@@ -5,12 +5,10 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from chassis.events import dead_letters, stream
 from chassis.events.dead_letters import DeadLetter
-from chassis.redis import open_redis
+from chassis.redis import explain
+from chassis.redis_connection import FAILURES, RedisConnection, open_connection
 
 ALL = "all"
 
@@ -31,13 +29,13 @@ def main(arguments: Sequence[str], *, group: str, redis_url: str) -> int:
     asked = parser.parse_args(arguments)
     try:
         return asyncio.run(_run(asked, group, redis_url))
-    except (RedisError, OSError) as error:
-        print(f"Redis cannot be asked: {error}", file=sys.stderr)  # noqa: T201
+    except FAILURES as error:
+        print(f"Redis cannot be asked: {explain(error)}", file=sys.stderr)  # noqa: T201
         return 2
 
 
 async def _run(asked: argparse.Namespace, group: str, redis_url: str) -> int:
-    async with open_redis(redis_url, client_name=f"{group}-operator", timeout_seconds=5.0) as redis:
+    async with open_connection(redis_url, timeout_seconds=5.0, client_name=f"{group}-operator") as redis:
         letters = await dead_letters.listed(redis, group)
         if asked.action == "list":
             return _show(letters)
@@ -61,7 +59,9 @@ def _plain(text: str) -> str:
     )
 
 
-async def _act(redis: Redis, asked: argparse.Namespace, group: str, letters: Sequence[DeadLetter]) -> int:
+async def _act(
+    redis: RedisConnection, asked: argparse.Namespace, group: str, letters: Sequence[DeadLetter]
+) -> int:
     chosen = [letter for letter in letters if ALL in asked.letters or letter.letter_id in asked.letters]
     unknown = set(asked.letters) - {ALL} - {letter.letter_id for letter in letters}
     if unknown:

@@ -13,15 +13,13 @@ import contextvars
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from time import monotonic
 
+import hiredis
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
-from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
-from redis.typing import StreamIdT
 from structlog.contextvars import bound_contextvars
 from vestibule.events.v1.events_pb2 import Event
 
@@ -32,7 +30,8 @@ from chassis.identity.caller import Caller
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import EventRefused, RefusalLog, verify_event
 from chassis.ids import uuid7
-from chassis.redis import explain, open_redis
+from chassis.redis import explain
+from chassis.redis_connection import FAILURES, RedisConnection, open_connection
 from chassis.tracing import traces
 
 log = structlog.get_logger()
@@ -44,8 +43,11 @@ Audit = Callable[[str, Mapping[str, str]], Awaitable[None]]
 BATCH = 64
 BLOCK_SECONDS = 5.0
 CLAIM_EVERY_SECONDS = 10.0
+RELEASE_SECONDS = 1.0
 REPORT_EVERY_SECONDS = 10 * 60.0
 """How often refused events are audited, per reason: there may be a million of them."""
+
+_FIRST = b"0-0"
 
 HANDLED = Counter("events_handled_total", "Events handled successfully.", ["type"])
 RETRIED = Counter("events_retried_total", "Attempts to handle an event that failed.", ["type"])
@@ -110,15 +112,9 @@ class Consumer:
         """Consumes until cancelled. Retries through outages; logs only their start and end."""
         backoff = Backoff(limit_seconds=2.0)
         failing = False
-        async with open_redis(
-            self._redis_url,
-            client_name=self._group,
-            timeout_seconds=BLOCK_SECONDS + 1.0,
-            single_connection=True,
-            retries=0,
-        ) as redis:
-            while True:
-                try:
+        while True:
+            try:
+                async with self._connection(BLOCK_SECONDS + 1.0) as redis:
                     await self._ensure_group(redis)
                     while True:
                         await self._turn(redis)
@@ -126,101 +122,104 @@ class Consumer:
                         if failing:
                             log.info("event consumer recovered", group=self._group)
                             failing = False
-                except (RedisError, OSError) as error:
-                    if not failing and not _is_no_group(error):
-                        log.warning(
-                            "event consumer stalled; retrying", group=self._group, error=explain(error)
-                        )
-                        failing = True
-                except asyncio.CancelledError:
-                    await self._release(redis)
-                    raise
-                await backoff.pause()
-
-    async def _release(self, redis: Redis) -> None:
-        """On shutdown: makes this instance's unfinished events claimable at once."""
-        with suppress(RedisError, OSError):
-            pending = await redis.xpending_range(
-                stream.STREAM, self._group, min="-", max="+", count=BATCH * 2, consumername=self._name
-            )
-            if pending:
-                identifiers: list[StreamIdT] = [entry["message_id"] for entry in pending]
-                await redis.xclaim(
-                    stream.STREAM, self._group, self._name, 0, identifiers, idle=24 * 3600_000, justid=True
-                )
-            else:
-                await redis.xgroup_delconsumer(stream.STREAM, self._group, self._name)
-
-    async def _ensure_group(self, redis: Redis) -> None:
-        try:
-            await redis.xgroup_create(stream.STREAM, self._group, id="0", mkstream=True)
-        except ResponseError as error:
-            if "BUSYGROUP" not in str(error):
+            except FAILURES as error:
+                if not failing and not _is_no_group(error):
+                    log.warning("event consumer stalled; retrying", group=self._group, error=explain(error))
+                    failing = True
+            except asyncio.CancelledError:
+                await self._release()
                 raise
-        else:
+            await backoff.pause()
+
+    def _connection(self, timeout_seconds: float) -> AbstractAsyncContextManager[RedisConnection]:
+        return open_connection(self._redis_url, timeout_seconds=timeout_seconds, client_name=self._group)
+
+    async def _release(self) -> None:
+        """On shutdown: makes this instance's unfinished events claimable at once."""
+        place = (stream.STREAM, self._group)
+        with suppress(*FAILURES):
+            # The connection of `run` may have been given up while it waited for a reply.
+            async with self._connection(RELEASE_SECONDS) as redis:
+                (pending,) = await redis.ask(("XPENDING", *place, "-", "+", BATCH * 2, self._name))
+                if pending:
+                    identifiers = [identifier for identifier, *_ in pending]
+                    idle = ("IDLE", 24 * 3600_000, "JUSTID")
+                    await redis.ask(("XCLAIM", *place, self._name, 0, *identifiers, *idle))
+                else:
+                    await redis.ask(("XGROUP", "DELCONSUMER", *place, self._name))
+
+    async def _ensure_group(self, redis: RedisConnection) -> None:
+        (created,) = await redis.try_all(("XGROUP", "CREATE", stream.STREAM, self._group, "0", "MKSTREAM"))
+        if not isinstance(created, hiredis.ReplyError):
             log.info("consumer group created", group=self._group)
+        elif "BUSYGROUP" not in str(created):
+            raise created
         # First the events that were delivered here on a connection that broke.
         await self._handle_own_pending(redis)
 
-    async def _handle_own_pending(self, redis: Redis) -> None:
+    async def _handle_own_pending(self, redis: RedisConnection) -> None:
         while True:
-            answer = await redis.xreadgroup(self._group, self._name, {stream.STREAM: "0"}, count=BATCH)
-            entries = stream.entries(answer)
+            entries = await self._read(redis, "0")
             if not entries:
                 return
             await self._handle_all(redis, entries)
 
-    async def _turn(self, redis: Redis) -> None:
+    async def _turn(self, redis: RedisConnection) -> None:
         if monotonic() - self._claimed_at > CLAIM_EVERY_SECONDS:
             await self._claim(redis)
             await self._count(redis)
             self._claimed_at = monotonic()
-        answer = await redis.xreadgroup(
-            self._group, self._name, {stream.STREAM: ">"}, count=BATCH, block=int(BLOCK_SECONDS * 1000)
-        )
-        await self._handle_all(redis, stream.entries(answer))
+        await self._handle_all(redis, await self._read(redis, ">", "BLOCK", int(BLOCK_SECONDS * 1000)))
 
-    async def _claim(self, redis: Redis) -> None:
+    async def _read(self, redis: RedisConnection, after: str, *options: str | int) -> list[stream.Entry]:
+        """Returns the next entries: new ones after `>`, this instance's unfinished ones after `0`."""
+        group = ("GROUP", self._group, self._name)
+        (answer,) = await redis.ask(
+            ("XREADGROUP", *group, "COUNT", BATCH, *options, "STREAMS", stream.STREAM, after)
+        )
+        return stream.read(answer)
+
+    async def _claim(self, redis: RedisConnection) -> None:
         """Claims the events of consumers without a sign of life, and deletes those without events."""
-        start: bytes | str = "0-0"
+        place = (stream.STREAM, self._group)
+        start = _FIRST
         idle = int(self._claim_after_seconds * 1000)
         while True:
-            start, entries, *_ = await redis.xautoclaim(
-                stream.STREAM, self._group, self._name, min_idle_time=idle, start_id=start, count=BATCH
-            )
-            await self._handle_all(redis, entries)
-            if start in {b"0-0", "0-0"}:
+            (answer,) = await redis.ask(("XAUTOCLAIM", *place, self._name, idle, start, "COUNT", BATCH))
+            start, claimed, *_ = answer
+            await self._handle_all(redis, stream.entries(claimed))
+            if start == _FIRST:
                 break
-        for consumer in await redis.xinfo_consumers(stream.STREAM, self._group):
-            if consumer["pending"] == 0 and consumer["idle"] > 3600_000:  # noqa: PLR2004 - an hour
-                await redis.xgroup_delconsumer(stream.STREAM, self._group, consumer["name"])
+        (consumers,) = await redis.ask(("XINFO", "CONSUMERS", *place))
+        for consumer in map(stream.pairs, consumers):
+            if consumer[b"pending"] == 0 and consumer[b"idle"] > 3600_000:  # noqa: PLR2004 - an hour
+                await redis.ask(("XGROUP", "DELCONSUMER", *place, consumer[b"name"]))
 
-    async def _count(self, redis: Redis) -> None:
+    async def _count(self, redis: RedisConnection) -> None:
         """Counts unhandled events; if Redis cannot count them, the last count stays."""
-        for group in await redis.xinfo_groups(stream.STREAM):
-            if group["name"] in (self._group, self._group.encode()) and group.get("lag") is not None:
-                UNHANDLED.set(group["lag"] + group["pending"])
+        (groups,) = await redis.ask(("XINFO", "GROUPS", stream.STREAM))
+        for group in map(stream.pairs, groups):
+            if group[b"name"] == self._group.encode() and group.get(b"lag") is not None:
+                UNHANDLED.set(group[b"lag"] + group[b"pending"])
         DEAD_LETTERS.set(await dead_letters.count(redis, self._group))
 
-    async def _handle_all(self, redis: Redis, entries: list[stream.Entry]) -> None:
+    async def _handle_all(self, redis: RedisConnection, entries: list[stream.Entry]) -> None:
         refused_ones: list[bytes] = []
         for position, (identifier, fields) in enumerate(entries):
-            # A trimmed entry that was still pending has no fields, and cannot be handled.
-            fields = fields or {}  # noqa: PLW2901
             try:
                 event = verify_event(self._keys, fields.get(stream.FIELD), fields.get(stream.SIGNATURE))
             except EventRefused as refused:
                 await self._refuse(redis, refused, identifier, fields)
                 refused_ones.append(identifier)
             else:
-                rest: list[StreamIdT] = [later for later, _ in entries[position:]]
+                rest = [later for later, _ in entries[position:]]
                 await self._handle(redis, event, fields, rest)
-                await redis.xack(stream.STREAM, self._group, identifier)
+                await redis.ask(("XACK", stream.STREAM, self._group, identifier))
         if refused_ones:
-            await redis.xack(stream.STREAM, self._group, *refused_ones)
+            await redis.ask(("XACK", stream.STREAM, self._group, *refused_ones))
 
     async def _refuse(
-        self, redis: Redis, refused: EventRefused, identifier: bytes, fields: dict[bytes, bytes]
+        self, redis: RedisConnection, refused: EventRefused, identifier: bytes, fields: dict[bytes, bytes]
     ) -> None:
         """Skips an event; keeps it as a dead letter if its source did sign it."""
         reason = refused.reason
@@ -236,7 +235,7 @@ class Consumer:
                 await self._audit("events.refused", {"reason": reason, "entry": identifier.decode()})
 
     async def _dead_letter(
-        self, redis: Redis, fields: dict[bytes, bytes], *, kind: str, reason: str, tries: int
+        self, redis: RedisConnection, fields: dict[bytes, bytes], *, kind: str, reason: str, tries: int
     ) -> None:
         """Makes an event a dead letter, and audits that."""
         await dead_letters.add(redis, self._group, fields, reason=reason, tries=tries)
@@ -256,7 +255,7 @@ class Consumer:
             await handler(event)
 
     async def _handle(
-        self, redis: Redis, event: Event, fields: dict[bytes, bytes], waiting: list[StreamIdT]
+        self, redis: RedisConnection, event: Event, fields: dict[bytes, bytes], waiting: list[bytes]
     ) -> None:
         """Handles one event, with as many attempts as it takes, unless it can never succeed."""
         kind = event.WhichOneof("payload") or "none"
@@ -289,7 +288,7 @@ class Consumer:
                         return
                 await backoff.pause()
                 attempt += 1
-                await redis.xclaim(stream.STREAM, self._group, self._name, 0, waiting, justid=True)
+                await redis.ask(("XCLAIM", stream.STREAM, self._group, self._name, 0, *waiting, "JUSTID"))
                 await self._count(redis)
         BLOCKED.set(0)
         HANDLED.labels(kind).inc()
@@ -297,4 +296,4 @@ class Consumer:
 
 
 def _is_no_group(error: BaseException) -> bool:
-    return isinstance(error, ResponseError) and "NOGROUP" in str(error)
+    return isinstance(error, hiredis.ReplyError) and "NOGROUP" in str(error)

@@ -9,16 +9,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
+import hiredis
 from asyncpg import InterfaceError, PostgresError
 from google.protobuf.message import DecodeError
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from vestibule.events.v1.events_pb2 import Event
 
 from chassis.errors import Kind, ServiceError
 from chassis.events import stream
+from chassis.redis_connection import RedisConnection
 
 KEPT_MAX = 1_000
 
@@ -60,7 +59,7 @@ def tries_allowed(error: Exception) -> int | None:
         if error.kind in _PERMANENT:
             return PERMANENT_TRIES
         return UNEXPECTED_TRIES if error.kind in _UNEXPECTED else None
-    if isinstance(error, OSError | TimeoutError | RedisError | PostgresError | InterfaceError):
+    if isinstance(error, OSError | TimeoutError | hiredis.HiredisError | PostgresError | InterfaceError):
         return None
     return PERMANENT_TRIES if isinstance(error, ValueError) else UNEXPECTED_TRIES
 
@@ -95,39 +94,42 @@ class DeadLetter:
     fields: dict[bytes, bytes]
 
 
-async def add(redis: Redis, group: str, fields: dict[bytes, bytes], *, reason: str, tries: int) -> None:
+async def add(
+    redis: RedisConnection, group: str, fields: dict[bytes, bytes], *, reason: str, tries: int
+) -> None:
     """Adds a dead letter; drops the oldest if there are too many."""
-    letter: dict[Any, Any] = {**fields, _REASON: reason, _TRIES: tries}
-    await redis.xadd(key(group), letter, maxlen=KEPT_MAX, approximate=False)
+    letter = stream.flat(fields | {_REASON: reason, _TRIES: tries})
+    await redis.ask(("XADD", key(group), "MAXLEN", "=", KEPT_MAX, "*", *letter))
 
 
-async def count(redis: Redis, group: str) -> int:
+async def count(redis: RedisConnection, group: str) -> int:
     """Returns how many dead letters there are."""
-    return int(await redis.xlen(key(group)))
+    (length,) = await redis.ask(("XLEN", key(group)))
+    return int(length)
 
 
-async def listed(redis: Redis, group: str) -> list[DeadLetter]:
+async def listed(redis: RedisConnection, group: str) -> list[DeadLetter]:
     """Returns all dead letters, the oldest first."""
-    entries: list[Any] = await redis.xrange(key(group)) or []
-    return [_read(identifier, fields) for identifier, fields in entries]
+    (found,) = await redis.ask(("XRANGE", key(group), "-", "+"))
+    return [_read(identifier, fields) for identifier, fields in stream.entries(found)]
 
 
-async def requeue(redis: Redis, group: str, letters: Sequence[DeadLetter]) -> None:
+async def requeue(redis: RedisConnection, group: str, letters: Sequence[DeadLetter]) -> None:
     """Publishes events again with their signatures; every consumer group receives them again."""
     for letter in letters:
-        await redis.xadd(stream.STREAM, letter.fields)  # type: ignore[arg-type]
-        await redis.xdel(key(group), letter.letter_id)
+        await redis.ask(("XADD", stream.STREAM, "*", *stream.flat(letter.fields)))
+        await redis.ask(("XDEL", key(group), letter.letter_id))
 
 
-async def drop(redis: Redis, group: str, letters: Sequence[DeadLetter]) -> None:
+async def drop(redis: RedisConnection, group: str, letters: Sequence[DeadLetter]) -> None:
     """Deletes dead letters."""
     for letter in letters:
-        await redis.xdel(key(group), letter.letter_id)
+        await redis.ask(("XDEL", key(group), letter.letter_id))
 
 
-async def note_refused(redis: Redis, group: str, reason: str) -> None:
+async def note_refused(redis: RedisConnection, group: str, reason: str) -> None:
     """Makes visible to monitoring that events were refused just now."""
-    await redis.set(refused_key(group), f"{reason} {int(time.time())}", ex=REFUSED_SECONDS)
+    await redis.ask(("SET", refused_key(group), f"{reason} {int(time.time())}", "EX", REFUSED_SECONDS))
 
 
 def _read(identifier: bytes, fields: dict[bytes, bytes]) -> DeadLetter:

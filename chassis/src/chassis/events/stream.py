@@ -1,6 +1,6 @@
 """The Redis stream of all events: its key, its entries and its ids."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import hiredis
@@ -60,23 +60,24 @@ def order(identifier: bytes | str) -> tuple[int, int]:
     return int(milliseconds), int(sequence or 0)
 
 
-def entries(answer: object, key: str = STREAM) -> list[Entry]:
-    """Returns the entries of one stream in an XREAD or XREADGROUP answer, in RESP2 or RESP3."""
-    if not answer:
-        return []
-    if isinstance(answer, dict):
-        return [entry for chunk in answer.get(key.encode(), []) for entry in chunk]
-    if isinstance(answer, list):
-        return [entry for name, found in answer if name == key.encode() for entry in found]
-    raise TypeError("unknown answer to XREAD")
-
-
 def read(answer: Any, key: str = STREAM) -> list[Entry]:
-    """Returns the entries of one stream in an XREAD reply of RESP2, where names and values alternate."""
+    """Returns the entries of one stream in a reply to XREAD or XREADGROUP, in RESP2."""
     for name, found in answer or ():
         if name == key.encode():
-            return [
-                (identifier, dict(zip(values[::2], values[1::2], strict=True)))
-                for identifier, values in found
-            ]
+            return entries(found)
     return []
+
+
+def entries(found: Any) -> list[Entry]:
+    """Returns entries of a reply; one that was trimmed while it was pending has no fields."""
+    return [(identifier, pairs(values or ())) for identifier, values in found]
+
+
+def pairs(values: Sequence[Any]) -> dict[bytes, Any]:
+    """Returns what Redis writes as names and values in turn."""
+    return dict(zip(values[::2], values[1::2], strict=True))
+
+
+def flat(fields: Mapping[bytes, Any]) -> list[Any]:
+    """Returns fields as Redis takes them: names and values in turn."""
+    return [each for field in fields.items() for each in field]

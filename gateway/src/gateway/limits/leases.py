@@ -10,13 +10,15 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from chassis.redis import Script
+
 from gateway.limits.rate_limiter import CLIENTS_IN_MEMORY_MAX, Decision, Limit, RedisRateLimiter
 
 LEASED_FROM = 1_000
 """Limits from this size are leased; smaller ones cost a round trip per request, and are exact."""
 
 # A sliding window by two counters: this window's, and the share of the last one's that still counts.
-_LEASE = """
+_LEASE = Script("""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local window, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -36,7 +38,7 @@ local lease = math.max(1, math.floor(left / 100))
 redis.call('HSET', KEYS[1], 'index', index, 'taken', taken + lease, 'before', before)
 redis.call('PEXPIRE', KEYS[1], 2 * window)
 return {lease, left - lease, math.max(1, window - elapsed)}
-"""
+""")
 
 
 @dataclass(slots=True)
@@ -54,7 +56,6 @@ class LeasingRateLimiter:
 
     def __init__(self, exact: RedisRateLimiter) -> None:
         self._exact = exact
-        self._script = exact.script(_LEASE)
         self._leases: OrderedDict[tuple[str, str], _Lease] = OrderedDict()
         self._renewals: dict[tuple[str, str], asyncio.Task[None]] = {}
 
@@ -84,7 +85,7 @@ class LeasingRateLimiter:
     async def _renew(self, key: tuple[str, str], limit: Limit) -> None:
         name, client = key
         answer = await self._exact.ask(
-            self._script, f"vestibule:lease:{name}:{client}", int(limit.window_seconds * 1000), limit.requests
+            _LEASE, f"vestibule:lease:{name}:{client}", int(limit.window_seconds * 1000), limit.requests
         )
         now = time.monotonic()
         if answer is None:

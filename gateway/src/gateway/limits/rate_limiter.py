@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
-from chassis.redis import explain
+from chassis.redis import RedisClient, Script, explain
+from chassis.redis_connection import FAILURES
 from prometheus_client import Gauge
-from redis.asyncio import Redis
-from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
 
 from chassis import ids
 
 log = structlog.get_logger()
 
 # Keeps one member per allowed request and drops those older than the window. Atomic.
-_SLIDING_WINDOW = """
+_SLIDING_WINDOW = Script("""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local window = tonumber(ARGV[1])
@@ -33,7 +31,7 @@ if used < limit then
 end
 local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return {allowed, limit - used, oldest[2] + window - now}
-"""
+""")
 
 UNREACHABLE_SECONDS = 1.0
 CLIENTS_IN_MEMORY_MAX = 50_000
@@ -109,35 +107,30 @@ class MemoryRateLimiter:
 class RedisRateLimiter:
     """Counts in Redis, for all gateways together; in memory while Redis is unreachable."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
-        self._script = self.script(_SLIDING_WINDOW)
         self._fallback = MemoryRateLimiter()
         self._skip_until = float("-inf")
         self._unreachable = False
         _IN_MEMORY.set_function(lambda: self._unreachable)
 
-    def script(self, text: str) -> AsyncScript:
-        """Returns a script for `ask`."""
-        return self._redis.register_script(text)
-
     async def take(self, limit: Limit, client: str) -> Decision:
         """Counts one request of a client and decides whether it may proceed."""
         window = int(limit.window_seconds * 1000)
         key = f"vestibule:limit:{limit.name}:{client}"
-        answer = await self.ask(self._script, key, window, limit.requests, str(ids.uuid7()))
+        answer = await self.ask(_SLIDING_WINDOW, key, window, limit.requests, str(ids.uuid7()))
         if answer is None:
             return await self._fallback.take(limit, client)
         allowed, remaining, reset_milliseconds = answer
         return Decision(bool(allowed), int(remaining), float(reset_milliseconds) / 1000)
 
-    async def ask(self, script: AsyncScript, key: str, *arguments: str | int) -> list[Any] | None:
+    async def ask(self, script: Script, key: str, *arguments: str | int) -> list[Any] | None:
         """Runs a script on one key; returns None while Redis is unreachable."""
         if time.monotonic() < self._skip_until:
             return None
         try:
-            answer: list[Any] = await script(keys=[key], args=list(arguments))
-        except (RedisError, OSError) as error:
+            answer: list[Any] = await self._redis.run(script, key, *arguments)
+        except FAILURES as error:
             if not self._unreachable:
                 log.warning("Redis unreachable; rate limits are counted in memory", error=explain(error))
             self._unreachable = True

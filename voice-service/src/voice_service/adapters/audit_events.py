@@ -14,10 +14,9 @@ from chassis.events import stream
 from chassis.grpc.call import current_traceparent
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import sign_event
-from chassis.redis import explain, open_redis
+from chassis.redis import RedisClient, explain, open_redis
+from chassis.redis_connection import FAILURES
 from prometheus_client import Counter, Gauge
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from vestibule.events.v1.events_pb2 import AuditRecorded, Event
 
 from chassis import ids
@@ -60,11 +59,11 @@ class EventAuditTrail:
         backoff = Backoff(limit_seconds=1.0)
         failing = False
         name = f"{self._keys.service}-audit"
-        async with open_redis(self._redis_url, client_name=name, retries=0) as redis:
+        async with open_redis(self._redis_url, client_name=name) as redis:
             while True:
                 try:
                     await self._publish(redis)
-                except RedisError as error:
+                except FAILURES as error:
                     if not failing:
                         log.warning("audit stalled; retrying", error=explain(error))
                         failing = True
@@ -88,12 +87,12 @@ class EventAuditTrail:
                 "stopped with sessions that are not audited", count=len(self._waiting)
             )
 
-    async def _publish(self, redis: Redis) -> None:
+    async def _publish(self, redis: RedisClient) -> None:
         while self._waiting:
             payload = self._waiting[0]
             fields = {stream.FIELD: payload, stream.SIGNATURE: sign_event(self._keys, payload)}
             oldest = stream.entry_id(round((datetime.now(UTC).timestamp() - stream.RETENTION_SECONDS) * 1000))
-            await redis.xadd(stream.STREAM, fields, minid=oldest, approximate=True)  # type: ignore[arg-type]
+            await redis.ask(("XADD", stream.STREAM, "MINID", "~", oldest, "*", *stream.flat(fields)))
             self._waiting.popleft()
 
     def _event(self, session: Session) -> Event:
