@@ -36,8 +36,7 @@ BATCH = 200
 TIMEOUT_SECONDS = 1.0
 STAND_BY_SECONDS = 1.0
 POLL_SECONDS = 4.0
-"""Between two polls of a relay without heartbeats, for entries that Redis lost while it stayed connected: a lost
-connection wakes the relay."""
+"""Between two polls of a relay without heartbeats, for entries that Redis lost while it stayed connected."""
 
 SWEEP_EVERY_SECONDS = 600.0
 COUNTED_MAX = 10_000
