@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 .PHONY: help up test test-nightly test-faults test-upgrade test-hostile lint audit format protos docs lock clean reset \
 	bench bench-flood bench-growth bench-logins bench-strength bench-staleness bench-streams bench-health bench-start \
-	bench-idle bench-knowledge bench-voice \
+	bench-audit bench-idle bench-knowledge bench-voice \
 	images release cluster deploy test-cluster
 
 PYTHON ?= python3
@@ -97,6 +97,9 @@ bench-flood: .venv/.develops ## Measure read latency during a flood of logins
 
 bench-growth: .venv/.develops ## Measure an installation of a million users against one of a thousand
 	@$(BIN)/python -m bench.growth $(ARGS)
+
+bench-audit: .venv/.develops ## Measure verifying 10,000,000 audit entries and appending to one chain; ARGS="--entries 1000000"
+	@$(BIN)/python -m bench.audit $(ARGS)
 
 bench-logins: .venv/.develops ## Measure sign-ins against bare Argon2id
 	@$(BIN)/python -m bench.logins $(ARGS)

@@ -9,12 +9,11 @@ import argparse
 import os
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,8 @@ from devstack.stack import Stack
 from user_service.domain.listing import Cursor, Filter, Sort
 from user_service.transport import page_cursor
 
-from bench import plans, population, report
+from bench import audit, plans, population, report
 from bench.contestants import ADMIN
-from bench.load import ROOT
 from bench.memory import soak
 
 PAGE = 20
@@ -120,23 +118,6 @@ class PopulatedSystem:
         return reported["data"]
 
 
-def verified(stack: Stack) -> dict[str, float]:
-    """Lets the operator's command walk the audit chain.
-
-    Raises:
-        RuntimeError: it is not intact.
-    """
-    environment = {"PATH": os.environ["PATH"], "AUTH_POSTGRES_URL": stack.database.url("auth_service")}
-    command = [sys.executable, "-m", "auth_service", "audit", "verify"]
-    began = time.perf_counter()
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - began
-    if done.returncode:
-        raise RuntimeError(f"audit verify: {done.stdout}{done.stderr}")
-    entries = int(done.stdout.split()[1])
-    return {"entries": entries, "seconds": seconds, "entries_per_second": entries / seconds}
-
-
 def oversized_reads(populated: PopulatedSystem, users: int) -> list[plans.Touch]:
     """Returns the reads of more rows than a look-up needs, the largest first."""
     assert populated.stack.postgres is not None
@@ -208,9 +189,9 @@ def main() -> None:
             }
             for populated in systems
         }
-        chain = verified(systems[-1].stack)
-        print(f"- audit chain: {chain['entries']:,.0f} entries verified in {chain['seconds']:.0f} s,")
-        print(f"  {chain['entries_per_second']:,.0f} per second")
+        chain = audit.verified(systems[-1].stack)
+        print(f"- audit chain: {chain.entries:,} entries verified in {chain.seconds:.0f} s,")
+        print(f"  {chain.entries_per_second:,.0f} per second")
         found = oversized_reads(systems[-1], options.users)
         print(
             "- no statement read more rows than a page has"
@@ -226,7 +207,7 @@ def main() -> None:
         results = {
             "machine": machine,
             "seconds": seconds,
-            "audit": chain,
+            "audit": asdict(chain),
             "memory_mib": memory,
             "oversized_reads": [{"table": each.table, "how": each.how, "rows": each.rows} for each in found],
         }

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from devstack.stack import Stack
 
-from bench import plans, population
-from bench.growth import LOOK_UPS, PopulatedSystem, table, verified
+from bench import audit, plans, population
+from bench.growth import LOOK_UPS, PopulatedSystem, table
 from bench.processes import resident_mib
 
 PLAN: dict[str, Any] = {
@@ -38,7 +38,7 @@ def test_every_step_is_taken_among_populated_users(stack: Stack) -> None:
 
     assert {step: len(took) for step, took in populated.seconds.items()} == dict.fromkeys(LOOK_UPS, 2)
     assert all(second > 0 for took in populated.seconds.values() for second in took)
-    assert verified(stack)["entries"] > 30
+    assert audit.verified(stack).entries > 30
     assert LOOK_UPS[0] in table([populated, populated])
     assert all(resident_mib(service.pid or 0) > 10 for service in stack.services.values())
 

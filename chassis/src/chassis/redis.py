@@ -62,7 +62,7 @@ class RedisClient:
     async def ask(self, *commands: Command) -> list[Any]:
         """Sends commands together and returns their replies, in RESP2; text is bytes.
 
-        Keys and values are not recorded in the trace.
+        They are sent again, once, when the connection fails. Keys and values are not recorded in the trace.
 
         Raises:
             OSError: there is no connection, or the replies did not come in time.
@@ -86,20 +86,23 @@ class RedisClient:
         return reply
 
     async def _ask(self, commands: tuple[Command, ...]) -> list[Any]:
-        if self._idle:
-            try:
-                return await self._ask_on(self._idle.pop(), commands)
-            except hiredis.ReplyError:
-                raise
-            except FAILURES:
-                # Redis has closed it meanwhile, and the others too.
-                self.close()
-        connection = await connect(
-            self._url, client_name=self._client_name, timeout_seconds=self._timeout_seconds
-        )
-        return await self._ask_on(connection, commands)
+        try:
+            return await self._ask_once(commands)
+        except hiredis.ReplyError:
+            raise
+        except FAILURES:
+            # Redis may have closed every kept connection meanwhile.
+            self.close()
+            return await self._ask_once(commands)
 
-    async def _ask_on(self, connection: RedisConnection, commands: tuple[Command, ...]) -> list[Any]:
+    async def _ask_once(self, commands: tuple[Command, ...]) -> list[Any]:
+        connection = (
+            self._idle.pop()
+            if self._idle
+            else await connect(
+                self._url, client_name=self._client_name, timeout_seconds=self._timeout_seconds
+            )
+        )
         usable = False
         try:
             replies = await connection.ask(*commands)
