@@ -77,7 +77,7 @@ def verified(stack: Stack) -> Verification:
 
 
 def appended(url: str, writers: int, seconds: float) -> float:
-    """Returns how many entries per second so many writers append, all together."""
+    """Returns how many entries per second a number of writers append together."""
     return asyncio.run(_appended(url, writers, seconds))
 
 
