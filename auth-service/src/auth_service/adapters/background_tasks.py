@@ -12,7 +12,9 @@ log = structlog.get_logger()
 TASKS_MAX = 256
 _STOP_SECONDS = 5.0
 
-_DROPPED = Counter("auth_work_dropped_total", "Pieces of work after an answer that were dropped, or failed.")
+_DROPPED = Counter(
+    "auth_work_dropped_total", "Background tasks after a response that failed or were dropped."
+)
 
 
 class BackgroundTasks:

@@ -34,7 +34,7 @@ _RANGE_LINE = re.compile(r"([0-9A-Fa-f]{35}):([0-9]{1,19})")
 
 _ASKED = Counter(
     "auth_breached_passwords_total",
-    "New passwords looked up in a set of breached ones, by set and by what came of it.",
+    "New passwords looked up in a set of breached ones, by set and outcome.",
     ["set", "outcome"],
 )
 for _set in ("file", "service"):

@@ -26,7 +26,9 @@ _M_ARENA_MAX = -8
 """glibc's name for how many heaps there may be."""
 
 _JOBS = Gauge("auth_hashing_jobs", "Passwords being hashed or waiting for it.")
-_JOBS_MAX = Gauge("auth_hashing_jobs_max", "How many there may be before more are refused.")
+_JOBS_MAX = Gauge(
+    "auth_hashing_jobs_max", "Passwords being hashed or waiting at which further ones are refused."
+)
 _WORKERS = Gauge("auth_hashing_workers", "Threads that hash.")
 _WAIT = Histogram(
     "auth_hashing_wait_seconds",

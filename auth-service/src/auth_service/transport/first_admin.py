@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 _BOOTSTRAP_PENDING = Gauge(
     "bootstrap_admin_pending",
-    "1 while the first admin whom the settings name is not made: user-service or Postgres is silent.",
+    "1 while the first admin named by the settings is not created: user-service or Postgres is unreachable.",
 )
 
 

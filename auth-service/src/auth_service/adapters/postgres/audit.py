@@ -27,7 +27,7 @@ _MINUTE_SECONDS = 60.0
 
 _NOT_AUDITED = Counter(
     "auth_refusals_not_audited_total",
-    "Refusals that are only counted: they concern no known user, or are too many for one account.",
+    "Refusals counted but not audited: of no known user, or too many for one account.",
     ["action", "why"],
 )
 

@@ -36,7 +36,7 @@ _ATTEMPTS = Counter("webhook_attempts_total", "Attempts to deliver webhook messa
 for _outcome in _OUTCOMES.values():
     _ATTEMPTS.labels(_outcome)
 _PENDING = Gauge("webhooks_pending", "Webhook messages that are to be delivered, to active endpoints.")
-_PENDING_AGE = Gauge("webhooks_oldest_pending_seconds", "Age of the oldest of them.")
+_PENDING_AGE = Gauge("webhooks_oldest_pending_seconds", "Age of the oldest webhook message to be delivered.")
 _DEAD = Gauge("webhooks_dead", "Webhook messages that were given up and are kept to be resent.")
 
 
