@@ -189,6 +189,8 @@ class Conversation:
         if socket.refused:
             return End(socket.refused, BadRequest())
         if socket.has_closed:
+            # Who opens the next one at once, such as a page that is loaded again, finds the slot free.
+            self._stream.leave(CLIENT_GONE)
             with suppress(TimeoutError, ServiceError):
                 async with asyncio.timeout(LEAVE_SECONDS):
                     await asyncio.wait({up})
