@@ -37,7 +37,7 @@ async def test_job_ends_at_once_on_a_wrong_password(emptied_database: Database) 
     status, output = await ran({"AUTH_MIGRATION_POSTGRES_URL": url}, "migrate")
 
     assert status == exits.CONFIG
-    assert re.search(r"refused us: .*auth_owner.*; correct the URL or provision it", last(output))
+    assert re.search(r"refused the connection: .*auth_owner.*; correct the URL or provision it", last(output))
     assert "wrong-password" not in output
 
 
@@ -98,7 +98,7 @@ async def test_service_names_the_postgres_that_is_away(environment: Environment)
 
     assert status == 1
     assert re.search(
-        rf"cannot start: Postgres at 127.0.0.1:{port}/\S+ is silent for 15 s; start it", last(output)
+        rf"cannot start: Postgres at 127.0.0.1:{port}/\S+ did not answer within 15 s; start it", last(output)
     )
 
 

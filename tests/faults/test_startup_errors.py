@@ -95,7 +95,7 @@ def test_wrong_database_password_is_reported(
     status, line = run(service.module, needed[service.name] | SECRETS | url)
 
     assert status == 1
-    assert "refused us: password authentication failed" in line
+    assert "refused the connection: password authentication failed" in line
     assert "correct the URL or provision it" in line
     assert "not-the-password" not in line
 

@@ -226,7 +226,7 @@ async def connect_with_retries(url: str, connect: Any, within_seconds: float) ->
             return await connect()
         except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
             raise StartupRefused(
-                f"Postgres at {where(url)} refused us: {error}; correct the URL or provision it"
+                f"Postgres at {where(url)} refused the connection: {error}; correct the URL or provision it"
             ) from error
         except (ValueError, asyncpg.ClientConfigurationError) as error:
             raise StartupRefused(
@@ -235,7 +235,8 @@ async def connect_with_retries(url: str, connect: Any, within_seconds: float) ->
         except LOST as error:
             if monotonic() + delay > deadline:
                 raise StartupError(
-                    f"Postgres at {where(url)} is silent for {within_seconds:.0f} s; start it or fix its URL"
+                    f"Postgres at {where(url)} did not answer within {within_seconds:.0f} s;"
+                    " start it or fix its URL"
                 ) from error
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             delay = min(delay * 2, 1.0)
