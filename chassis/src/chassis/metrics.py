@@ -8,6 +8,7 @@ import asyncio
 import platform
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import parse_qs
 
 import prometheus_client
 from prometheus_client import Gauge, Histogram
@@ -35,10 +36,15 @@ def set_build_info(*, service: str, version: str, revision: str) -> None:
     _BUILD.labels(service, version, revision, platform.python_version()).set(1)
 
 
-def exposition(accept: str) -> tuple[bytes, str]:
-    """Returns all metrics and their content type, as OpenMetrics when `accept` asks for it."""
+def exposition(accept: str, query: str) -> tuple[bytes, str]:
+    """Returns metrics and their content type, as OpenMetrics when `accept` asks for it.
+
+    Only those with a `name[]` in the query, if it has any: writing all of them takes auth-service 10 ms.
+    """
     encoder, content_type = choose_encoder(accept)
-    return encoder(prometheus_client.REGISTRY), content_type
+    names = parse_qs(query).get("name[]")
+    registry = prometheus_client.REGISTRY
+    return encoder(registry.restricted_registry(names) if names else registry), content_type
 
 
 @asynccontextmanager

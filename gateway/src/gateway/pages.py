@@ -109,7 +109,7 @@ class Pages:
 
 
 async def _metrics(request: Request) -> Response:
-    body, content_type = metrics.exposition(request.header(b"accept"))
+    body, content_type = metrics.exposition(request.header(b"accept"), request.query.decode("latin-1"))
     return Response(200, body, content_type.encode())
 
 

@@ -64,6 +64,13 @@ async def test_metrics_in_both_formats(client: httpx.AsyncClient) -> None:
     assert openmetrics.text.endswith("# EOF\n")
 
 
+async def test_only_metrics_that_the_query_names(client: httpx.AsyncClient) -> None:
+    names = ["vestibule_build_info", "event_loop_delay_seconds_bucket", "none"]
+    lines = (await client.get("/metrics", params={"name[]": names})).text.splitlines()
+    samples = {line.partition("{")[0].partition(" ")[0] for line in lines if not line.startswith("#")}
+    assert samples == {"vestibule_build_info", "event_loop_delay_seconds_bucket"}
+
+
 async def test_other_paths_methods_and_heads(client: httpx.AsyncClient) -> None:
     assert (await client.get("/")).status_code == 404
     refused = await client.post("/health")

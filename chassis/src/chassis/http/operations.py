@@ -35,7 +35,9 @@ class OperationsApp:
             return
         path = scope["path"]
         if path == "/metrics":
-            body, content_type = metrics.exposition(_header(scope, b"accept"))
+            body, content_type = metrics.exposition(
+                _header(scope, b"accept"), scope["query_string"].decode("latin-1")
+            )
             await _answer(scope, send, 200, body, content_type.encode())
         elif path == "/health":
             await _answer(scope, send, 200, self.health(), _JSON)

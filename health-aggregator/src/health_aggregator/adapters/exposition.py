@@ -56,6 +56,9 @@ _DURATIONS = frozenset(
 _DELAYS = b"event_loop_delay_seconds_bucket"
 _STARTED = b"process_start_time_seconds"
 
+NAMES = tuple(name.decode() for name in (*_TOTALS, *_LEVELS, *_DURATIONS, _DELAYS, _STARTED))
+"""What is read."""
+
 
 def read_exposition(text: bytes, *, address: str, at: float) -> Reading:
     """Returns the reading of a process; metrics that are missing or malformed are left out.

@@ -4,10 +4,11 @@ import asyncio
 import ipaddress
 import time
 from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlencode
 
 from chassis.http.client import NotHttp, Progress, TooLarge, exchange
 
-from health_aggregator.adapters.exposition import read_exposition
+from health_aggregator.adapters.exposition import NAMES, read_exposition
 from health_aggregator.domain.service_metrics import Reading
 
 TIMEOUT_SECONDS = 2.0
@@ -16,6 +17,7 @@ PROCESSES_MAX = 32
 """Processes of one service; further ones are not scraped."""
 
 _OK = 200
+_ASKED = urlencode([("name[]", name) for name in NAMES])
 
 
 class MetricsScraper:
@@ -62,7 +64,8 @@ async def _resolved(address: str) -> list[str]:
 async def _scraped(address: str) -> Reading | None:
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            answer = await exchange(f"http://{address}/metrics", progress=Progress(), limit_bytes=LIMIT_BYTES)
+            url = f"http://{address}/metrics?{_ASKED}"
+            answer = await exchange(url, progress=Progress(), limit_bytes=LIMIT_BYTES)
     except (OSError, NotHttp, TooLarge):
         return None
     if answer.status != _OK:
