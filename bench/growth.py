@@ -42,8 +42,9 @@ ENVIRONMENT = {
 
 SIGN_IN, ME, REFRESH = "sign-in", "me, not cached", "refresh"
 FIRST, LAST, SEARCH = "list, first page", "list, last page by cursor", "search, one found"
-AUDIT, AUDIT_OF = "audit log, first page", "audit log of one user"
-LOOK_UPS = (SIGN_IN, ME, REFRESH, FIRST, LAST, SEARCH, AUDIT, AUDIT_OF)
+SESSIONS, KEYS = "own sessions", "own API keys"
+AUDIT, AUDIT_OF, AUDIT_BY = "audit log, first page", "audit log of one user", "audit log of one action"
+LOOK_UPS = (SIGN_IN, ME, REFRESH, SESSIONS, KEYS, FIRST, LAST, SEARCH, AUDIT, AUDIT_OF, AUDIT_BY)
 
 
 class PopulatedSystem:
@@ -73,6 +74,8 @@ class PopulatedSystem:
                 SIGN_IN, "POST", "/api/auth/login", {"email": email, "password": population.PASSWORD}
             )
             me = self._timed(ME, "GET", "/api/users/me", token=signed_in["access_token"])
+            for step, path in ((SESSIONS, "/api/auth/sessions"), (KEYS, "/api/auth/api-keys")):
+                assert self._timed(step, "GET", path, token=signed_in["access_token"])
             self._timed(REFRESH, "POST", "/api/auth/refresh", {"refresh_token": signed_in["refresh_token"]})
             self._look(me)
         self._http.close()  # It would not live until the next turn, which opens it again.
@@ -90,6 +93,7 @@ class PopulatedSystem:
         assert any(each["id"] == user["id"] for each in found)
         self._ask(AUDIT, f"/api/admin/audit-events?page_size={PAGE}")
         assert self._ask(AUDIT_OF, f"/api/admin/audit-events?page_size={PAGE}&actor_id={user['id']}")
+        assert self._ask(AUDIT_BY, f"/api/admin/audit-events?page_size={PAGE}&action=auth.login")
 
     def before_the_end(self) -> str:
         """Returns the cursor of the page before the last, which pages by the thousand would lead to."""

@@ -44,10 +44,15 @@ WITH made AS MATERIALIZED (
 )
 SELECT count(*) FROM made
 """
-# A million checks of the foreign key, one by one, would take minutes; it holds by construction.
+# A million checks of a foreign key, one by one, would take minutes; it holds by construction.
 _SESSIONS = """
 INSERT INTO auth.sessions (id, user_id, rotated_at, created_at, last_used_at, expires_at, ip, user_agent)
 SELECT uuidv7(), user_id, now(), now(), now(), now() + interval '7 days', '203.0.113.9', 'bench'
+  FROM auth.credentials WHERE email_canonical LIKE '%@' || $1
+"""
+_API_KEYS = """
+INSERT INTO auth.api_keys (id, user_id, name, scopes, prefix, digest, created_at)
+SELECT uuidv7(), user_id, 'bench', '{}', 'bench-' || user_id, sha256(user_id::text::bytea), now()
   FROM auth.credentials WHERE email_canonical LIKE '%@' || $1
 """
 
@@ -58,7 +63,7 @@ def email_of(number: int) -> str:
 
 
 def populate(database: Database, users: int) -> None:
-    """Adds users, each with an open session; the planner knows of them afterwards."""
+    """Adds users, each with an open session and an API key; the planner knows of them afterwards."""
     asyncio.run(_populate(database, users))
 
 
@@ -120,7 +125,8 @@ async def _populate(database: Database, users: int) -> None:
         async with connection.transaction():
             await connection.execute("SET LOCAL session_replication_role = replica")
             await connection.execute(_SESSIONS, _DOMAIN)
-        for table in ("auth.credentials", "auth.sessions", "users.users"):
+            await connection.execute(_API_KEYS, _DOMAIN)
+        for table in ("auth.credentials", "auth.sessions", "auth.api_keys", "users.users"):
             await connection.execute(f"VACUUM ANALYZE {table}")
 
 

@@ -43,6 +43,9 @@ from auth_service.usecases.signing_keys import ListedKey, ListSigningKeys, Rotat
 from auth_service.usecases.user_import import ImportTotals, ImportUsers
 from auth_service.wiring.adapters import open_key_ring, open_user_channel, totp_secrets
 
+_STATEMENT_SECONDS = 60.0
+"""A command of minutes does not end because of one slow statement."""
+
 
 async def verify_audit(settings: AuditSettings) -> ChainReport:
     """Verifies the audit chain."""
@@ -159,7 +162,12 @@ async def import_users(
 @asynccontextmanager
 async def _open_units(url: SecretStr, command: str) -> AsyncIterator[PostgresUnitsOfWork]:
     name = f"auth-service-{command}"
-    async with open_pool(url.get_secret_value(), application_name=name, max_size=1) as pool:
+    async with open_pool(
+        url.get_secret_value(),
+        application_name=name,
+        max_size=1,
+        statement_timeout_seconds=_STATEMENT_SECONDS,
+    ) as pool:
         try:
             yield PostgresUnitsOfWork(pool)
         except MasterKeyMismatch as error:
