@@ -197,7 +197,8 @@ except urllib.error.HTTPError as error:
 @pytest.mark.skipif(not FAKETIME.is_file(), reason="another clock needs libfaketime (`CLUSTER_FAKETIME`)")
 @pytest.mark.parametrize("offset", ["+60s", "-60s"])
 def test_clock_a_minute_off(url: str, offset: str) -> None:
-    """The pod does not become ready, so that it fails no call; its log says what to do."""
+    """The pod does not become ready, so that it fails no call or event; its log says what to do."""
+    before = dead_letters()
     with pod_with_clock("user-service", offset) as name, clients(url) as tally:
 
         def lines() -> list[str]:
@@ -214,6 +215,13 @@ def test_clock_a_minute_off(url: str, offset: str) -> None:
     assert checks["clock"] == "failing"
     assert said["ahead_seconds"] == pytest.approx(int(offset.removesuffix("s")), abs=2)
     assert tally.failed == []
+    assert dead_letters() == before
+
+
+def dead_letters() -> str:
+    """Returns the events that user-service has put aside."""
+    return kubectl("exec", "deployment/vestibule-user-service", "--", "python", "-m", "user_service",
+                   "events", "list")  # fmt: skip
 
 
 @contextmanager

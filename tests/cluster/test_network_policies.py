@@ -19,7 +19,19 @@ CONTROLLER = "vestibule-ingress"
 """Where an ingress controller would run; without Pod Security, as controllers on the nodes' network need."""
 BALANCED = "198.51.100.7"
 """What the status of the LoadBalancer says, as a cloud's controller would."""
-ASK = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)"
+ASK = """
+import sys, time, urllib.request
+until = time.monotonic() + 10
+while True:
+    try:
+        urllib.request.urlopen(sys.argv[1], timeout=5)
+        break
+    except OSError:
+        if time.monotonic() > until:
+            raise
+    time.sleep(0.5)
+"""
+"""Asks for ten seconds: a policy may refuse a new pod until the network knows its address."""
 CONNECT = """
 import socket, sys
 from concurrent.futures import ThreadPoolExecutor

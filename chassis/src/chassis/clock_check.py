@@ -1,9 +1,10 @@
-"""Compares this node's clock with Redis', so that a pod with a wrong clock does not become ready.
+"""Compares this node's clock with Redis', so that a pod with a wrong clock does not start to work.
 
 Services accept one another's tokens as long as their clocks differ by at most 30 seconds
 (`chassis.identity.service_tokens`). Any two that are within half of that of Redis' do.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -29,12 +30,24 @@ _SERVER_TIME = re.compile(rb"\bserver_time_usec:(\d+)")
 
 
 async def check_clock(
-    readiness: Readiness, redis_url: str, *, client_name: str, now: Callable[[], float] = time.time
+    readiness: Readiness,
+    may_start: asyncio.Event,
+    redis_url: str,
+    *,
+    client_name: str,
+    now: Callable[[], float] = time.time,
 ) -> None:
     """Keeps the service unready until the clocks agree, then ends.
 
     Only a start is checked: a Redis with a wrong clock stops a rollout, and not the pods that serve. A Redis
     that is down keeps a start waiting for `UNREACHABLE_SECONDS`; the clocks are compared once it answers.
+
+    Args:
+        readiness: The service's.
+        may_start: Set when the clocks agree, or Redis counts as down.
+        redis_url: The Redis whose clock counts.
+        client_name: The service's name.
+        now: This node's clock.
     """
     began = time.monotonic()
     backoff = Backoff(first_seconds=0.2, limit_seconds=5.0)
@@ -47,10 +60,12 @@ async def check_clock(
             is_down = time.monotonic() - began >= UNREACHABLE_SECONDS
             if is_down and readiness.checks()[CHECK] is not State.FAILING:
                 readiness.set(CHECK, ok=True)
+                may_start.set()
         else:
             is_right = abs(ahead_seconds) <= LIMIT_SECONDS
             readiness.set(CHECK, ok=is_right)
             if is_right:
+                may_start.set()
                 return
             if time.monotonic() - warned >= _WARN_EVERY_SECONDS:
                 warned = time.monotonic()

@@ -1,5 +1,6 @@
 """Serves: logs, metrics, traces and the operations port around a service's own start function."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import NoReturn, TypeVar
@@ -43,7 +44,10 @@ def serve(
         running.readiness.expect(CHECK)
         await _open_operations(running, settings, name, release or version(f"vestibule-{name}"))
         redis_url = settings.redis_url.get_secret_value()
-        running.begin("clock", check_clock(running.readiness, redis_url, client_name=name))
+        may_start = asyncio.Event()
+        running.begin("clock", check_clock(running.readiness, may_start, redis_url, client_name=name))
+        # With a wrong clock it would put good events aside as dead letters, and miss revocations.
+        await may_start.wait()
         await start(running, settings)
 
     lifecycle.run(

@@ -18,7 +18,8 @@ def call(method, path, expected, body=None, token=None):
     request.add_header("Idempotency-Key", secrets.token_hex(16))
     if token:
         request.add_header("Authorization", f"Bearer {token}")
-    # After a first install services may learn of one another's names some seconds later.
+    # After a first install services may learn of one another's names some seconds later. A network that
+    # enforces policies may refuse a new pod, such as this one, until it knows the pod's address.
     until = time.monotonic() + 60
     while True:
         try:
@@ -28,9 +29,11 @@ def call(method, path, expected, body=None, token=None):
                 status, text = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             status, text = error.code, error.read()
+        except OSError as error:
+            status, text = UNAVAILABLE, str(error).encode()
         if status != UNAVAILABLE or time.monotonic() > until:
             break
-        print(f"{method} {path}: {status}, asking again")
+        print(f"{method} {path}: {text.decode()[:500]}, asking again")
         time.sleep(1)
     if status != expected:
         sys.exit(f"{method} {path}: expected {expected}, got {status}: {text.decode()[:500]}")
