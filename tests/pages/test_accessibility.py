@@ -27,6 +27,7 @@ def check(window: Window, state: str) -> None:
         assert window.violations() == [], (state, scheme, width)
         assert not window.overflows(), (state, scheme, width)
         assert window.moving() == [], state
+    window.show(*LOOKS[0])
 
 
 def submit(page: Page, form: str, **values: str) -> None:
@@ -180,6 +181,9 @@ def test_administration(window: OpenWindow, stack: Stack, ada: User, locale: str
     for summary in page.locator("summary").all():
         summary.click()
     check(mine, "administration")
+    for part in ("audit", "webhooks", "system", "users"):
+        page.click(f".parts [href='#{part}']")
+        check(mine, f"administration, {part}")
     submit(page, "invite-form", invite_email="no address", invite_name="")
     submit(page, "audit-form", actor_id="no id")
     submit(page, "webhook-form", webhook_url="no URL")

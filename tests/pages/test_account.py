@@ -150,6 +150,10 @@ def test_sessions_keys_export_and_erasure(window: OpenWindow, client: Client, ad
     expect(sessions).to_have_count(1)
 
     page.fill("#key-name", "nightly report")
+    page.locator("#key-expires").press_sequentially("12")
+    page.click("#key-form button.secondary")
+    expect(page.locator("#key-expires-error")).to_be_visible()
+    page.fill("#key-expires", "")
     page.click("#key-form button.secondary")
     expect(page.locator("#new-key")).to_be_visible()
     key = page.text_content("#key-text") or ""

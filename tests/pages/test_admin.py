@@ -53,6 +53,22 @@ def confirm(office: Window, button: str) -> None:
     office.page.locator("#confirm-dialog").get_by_role("button", name="Yes, do it").click()
 
 
+def test_one_part_at_a_time_on_a_phone(office: Window) -> None:
+    """The users at first, and what is chosen afterwards; where there is room, all of them."""
+    page = office.page
+    cards = page.locator("main > .card:visible")
+    expect(cards).to_have_count(4)
+    office.show("light", 320)
+    expect(cards).to_have_count(1)
+    expect(page.locator("#users")).to_be_visible()
+    page.locator(".parts").get_by_role("link", name="Audit").click()
+    expect(cards).to_have_count(1)
+    expect(page.locator("#audit .row").first).to_be_visible()
+    assert not office.overflows()
+    office.show("light", 1100)
+    expect(cards).to_have_count(4)
+
+
 def test_a_user_is_invited_and_looked_after(
     window: OpenWindow, office: Window, client: Client, mailbox: Mailbox
 ) -> None:

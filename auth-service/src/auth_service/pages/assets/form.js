@@ -51,9 +51,12 @@ export function say(form, words) {
 }
 
 function isFilled(form) {
-  for (const input of form.querySelectorAll("input[required]")) {
-    if (!input.value.trim()) mark(form, input.name, t("rules.is required"));
-    else if (input.validity.typeMismatch) mark(form, input.name, t(`rules.${MALFORMED[input.type]}`));
+  for (const input of form.querySelectorAll("input")) {
+    const { badInput, rangeOverflow, typeMismatch } = input.validity;
+    // Half a date has no value: it would be no date.
+    if (badInput || rangeOverflow) mark(form, input.name, t("rules.VALIDATION_ERROR"));
+    else if (input.required && !input.value.trim()) mark(form, input.name, t("rules.is required"));
+    else if (typeMismatch) mark(form, input.name, t(`rules.${MALFORMED[input.type]}`));
   }
   const first = form.querySelector("[aria-invalid]");
   first?.focus();
