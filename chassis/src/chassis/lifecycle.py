@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 import structlog
 import uvloop
 
-from chassis import fast_imports
+from chassis import exits, fast_imports
 from chassis.errors import ServiceError
 from chassis.readiness import Readiness
 from chassis.startup_errors import StartupError
@@ -175,6 +175,8 @@ def run(
         status = runner.run(
             _live(service, main, Stop(linger_seconds, drain_seconds, grace_seconds), debug=debug)
         )
+        if status == exits.ABORTED:
+            exits.exit_at_once(status)
     sys.exit(status)
 
 
@@ -238,17 +240,17 @@ def _freeze_heap() -> None:
 
 
 async def _in_time(work: Coroutine[Any, Any, None], within_seconds: float) -> int:
-    """Awaits a part of the stop; returns 130 if a second signal or the timeout aborted it."""
+    """Awaits a part of the stop; returns `exits.ABORTED` if a second signal or the timeout aborted it."""
     try:
         async with asyncio.timeout(within_seconds):
             await work
     except TimeoutError:
         log.warning("stop aborted: it took too long", seconds=within_seconds)
-        return 130
+        return exits.ABORTED
     except asyncio.CancelledError:
         _uncancel()
         log.warning("stop aborted by a second signal")
-        return 130
+        return exits.ABORTED
     except Exception:
         log.exception("stop failed")
     return 0
