@@ -1,6 +1,7 @@
 """Knowing whether a stream that brings nothing is one on which nothing happened."""
 
 import asyncio
+import statistics
 import time
 from typing import Any
 
@@ -90,6 +91,18 @@ async def test_it_fades(valkey: Valkey, begin: Begin) -> None:
     await until(lambda: tail.behind_seconds > 1)
 
     assert tail.silent_seconds < tail.behind_seconds
+
+
+async def test_the_stream_is_known_to_be_read_while_heartbeats_are_away(valkey: Valkey, begin: Begin) -> None:
+    """Nothing wakes the reader then, and valid tokens are accepted only while `silent_seconds` is small."""
+    tail = follow(valkey, begin)
+    await asyncio.wait_for(tail.caught_up.wait(), WITHIN_SECONDS)
+    silent = []
+    for _ in range(100):
+        await asyncio.sleep(0.02)
+        silent.append(tail.silent_seconds)
+
+    assert statistics.median(silent) < 0.6
 
 
 async def test_beats_of_others_count_for_nothing(valkey: Valkey, begin: Begin) -> None:

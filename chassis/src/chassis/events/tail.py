@@ -25,6 +25,9 @@ log = structlog.get_logger()
 
 BATCH = 500
 BLOCK_SECONDS = 0.5
+BLOCK_SECONDS_WITHOUT_HEARTBEATS = 0.25
+"""Without them each read waits in vain, so that its end is known only after twice that time."""
+
 TIMEOUT_SECONDS = 0.9
 YIELD_EVERY = 50
 """Events handled before other tasks run."""
@@ -158,7 +161,7 @@ class Tail:
             "COUNT",
             BATCH,
             "BLOCK",
-            int(BLOCK_SECONDS * 1000),
+            int(self._block_seconds() * 1000),
             "STREAMS",
             *names,
             *positions,
@@ -196,6 +199,10 @@ class Tail:
         # Events that arrived after the request may be missing from the response.
         self._last_read = asked_at
         self.caught_up.set()
+
+    def _block_seconds(self) -> float:
+        late = self._heartbeat_key and self.behind_seconds > heartbeat.INTERVAL_SECONDS
+        return BLOCK_SECONDS_WITHOUT_HEARTBEATS if late else BLOCK_SECONDS
 
     def _apply_heartbeats(self, heartbeats: list[stream.Entry], now: int, looked_at: float) -> None:
         """Applies heartbeats, once all events before them have been read.
