@@ -1,10 +1,12 @@
 """Free ports of the loopback interface."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from devstack.ports import choose_ports, free_port
+from devstack.ports import choose_ports, free_port, reserve
 from devstack.settings import Settings
 from devstack.topology import AUTH
 
@@ -24,6 +26,16 @@ def test_outgoing_connections_do_not_take_it() -> None:
     first, last = map(int, _RANGE.read_text().split())
 
     assert not first <= free_port() <= last
+
+
+def test_another_process_chooses_other_ports() -> None:
+    """Also before anything listens on them."""
+    ports = [free_port() for _ in range(20)]
+    script = f"from devstack.ports import reserve; print([reserve(port) for port in {ports}])"
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert said.strip() == str([False] * 20)
+    assert all(reserve(port) for port in ports)
 
 
 def test_what_is_listened_on_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:

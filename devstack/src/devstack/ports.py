@@ -1,9 +1,15 @@
 """Allocates the ports that the processes of a stack listen on."""
 
+import fcntl
 import itertools
+import os
 import secrets
 import socket
+import tempfile
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
 
 from devstack.plan import Ports
 from devstack.program import ProgramError
@@ -18,8 +24,26 @@ _ports = itertools.cycle(secrets.SystemRandom().sample(_FREE_PORTS, len(_FREE_PO
 
 
 def free_port() -> int:
-    """Returns a port of the loopback interface that is free, another one with each call."""
-    return next(port for port in _ports if is_free(port))
+    """Returns a free port of the loopback interface, another one with each call and in each process."""
+    return next(port for port in _ports if reserve(port) and is_free(port))
+
+
+def reserve(port: int) -> bool:
+    """Reserves a port among the processes that ask, until this one ends; returns whether it could.
+
+    Otherwise two of them could choose a port before either listens on it.
+    """
+    try:
+        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _reservations() -> BinaryIO:
+    """Returns the file of which each process locks the bytes at its ports. Closing it would end the locks."""
+    return (Path(tempfile.gettempdir()) / f"vestibule-ports-{os.getuid()}").open("ab")
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
