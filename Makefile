@@ -46,7 +46,7 @@ test: .venv/.develops ## Run the tests, all but the long ones, on real Postgres,
 	@$(BIN)/pytest -n 4 $(PARALLEL) -m "not nightly" $(ARGS)
 
 test-nightly: .venv/.develops ## Run the tests that take long
-	@$(BIN)/pytest -n 2 $(PARALLEL) -m nightly $(ARGS)
+	@$(BIN)/pytest -n 3 $(PARALLEL) -m nightly $(ARGS)
 
 test-faults: .venv/.develops ## Inject every fault, check every invariant, and write docs/reliability.md
 	@FAULTS=all FAULTS_REPORT=docs/reliability.md $(BIN)/pytest tests/faults $(ARGS)
