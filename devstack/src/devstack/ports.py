@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
 
 from devstack.plan import Ports
 from devstack.program import ProgramError
@@ -41,9 +40,10 @@ def reserve(port: int) -> bool:
 
 
 @cache
-def _reservations() -> BinaryIO:
-    """Returns the file of which each process locks the bytes at its ports. Closing it would end the locks."""
-    return (Path(tempfile.gettempdir()) / f"vestibule-ports-{os.getuid()}").open("ab")
+def _reservations() -> int:
+    """Returns the descriptor of a file of which each process locks the bytes at its ports, until it ends."""
+    path = Path(tempfile.gettempdir()) / f"vestibule-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
