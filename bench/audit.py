@@ -10,11 +10,9 @@ import asyncio
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.audit import AuditEntry
@@ -24,9 +22,9 @@ from chassis.postgres.pool import open_pool
 from devstack.stack import Stack
 
 from bench import population, report
-from bench.contestants import ADMIN
 from bench.load import ROOT
 from bench.processes import resident_mib
+from bench.stacks import running_stack
 
 WRITERS = (1, 4, 16)
 _STATEMENT_SECONDS = 60.0
@@ -124,27 +122,18 @@ def main() -> None:
     parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
     options = parser.parse_args()
     machine = report.machine()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
-        "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
-    }
-    with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as folder:
-        Path(folder).chmod(0o755)
-        with Stack(Path(folder), environment, free_ports=True) as stack:
-            for name in list(stack.services):
-                stack.stop_part(name)
-            url = stack.database.url("auth_service")
-            rates = {writers: appended(url, writers, options.seconds) for writers in WRITERS}
-            print("| writers | entries appended per second |\n|---|---|")
-            for writers, rate in rates.items():
-                print(f"| {writers} | {rate:,.0f} |")
-            began = time.perf_counter()
-            population.add_audit_entries(stack.database, options.entries)
-            print(
-                f"\n- {options.entries:,} entries copied in {time.perf_counter() - began:.0f} s", flush=True
-            )
-            chain = verified(stack)
+    with running_stack() as stack:
+        for name in list(stack.services):
+            stack.stop_part(name)
+        url = stack.database.url("auth_service")
+        rates = {writers: appended(url, writers, options.seconds) for writers in WRITERS}
+        print("| writers | entries appended per second |\n|---|---|")
+        for writers, rate in rates.items():
+            print(f"| {writers} | {rate:,.0f} |")
+        began = time.perf_counter()
+        population.add_audit_entries(stack.database, options.entries)
+        print(f"\n- {options.entries:,} entries copied in {time.perf_counter() - began:.0f} s", flush=True)
+        chain = verified(stack)
     print(f"- {chain.entries:,} entries verified in {chain.seconds:.0f} s,", end=" ")
     print(f"{chain.entries_per_second:,.0f} per second")
     print(f"- memory of the command, MiB: {' '.join(f'{each:.0f}' for each in chain.memory_mib)}")

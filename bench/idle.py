@@ -6,18 +6,15 @@ The whole system runs and no request is made: what remains are heartbeats, healt
 import argparse
 import os
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from devstack.service import ServiceProcess
-from devstack.stack import Stack
 from devstack.topology import SERVICES
 
 from bench import report
-from bench.contestants import ADMIN
 from bench.processes import cpu_seconds, resident_mib, wake_ups
+from bench.stacks import running_stack
 
 LIMIT_PERCENT = 0.3
 """Of one core."""
@@ -64,18 +61,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
     options = parser.parse_args()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
-        "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
-        **{service.switch: "1" for service in SERVICES if service.switch},
-    }
     machine = report.machine()
-    with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as folder:
-        Path(folder).chmod(0o755)
-        with Stack(Path(folder), environment, free_ports=True) as stack:
-            time.sleep(SETTLE_SECONDS)
-            found = measure(dict(stack.services), options.seconds)
+    with running_stack({service.switch: "1" for service in SERVICES if service.switch}) as stack:
+        time.sleep(SETTLE_SECONDS)
+        found = measure(dict(stack.services), options.seconds)
     print(
         "| service | CPU, % of a core | wake-ups per second | memory, MiB | verdict |\n|---|---|---|---|---|"
     )

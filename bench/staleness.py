@@ -6,12 +6,9 @@ write has been acknowledged.
 """
 
 import argparse
-import os
 import statistics
-import tempfile
 import time
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,6 +16,7 @@ from devstack.stack import Stack
 
 from bench import report
 from bench.contestants import ADMIN
+from bench.stacks import running_stack
 
 _ME = "/api/users/me"
 
@@ -57,17 +55,9 @@ def main() -> None:
     parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
     options = parser.parse_args()
     machine = report.machine()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "GATEWAY_RATE_LIMITS": "off",
-        "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
-        "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
-    }
-    with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as folder:
-        Path(folder).chmod(0o755)
-        with Stack(Path(folder), environment, instances={"gateway": 2}) as stack:
-            person = Person(stack)
-            seen = sorted(person.staleness(f"Name {number}") * 1e3 for number in range(options.writes))
+    with running_stack({"GATEWAY_RATE_LIMITS": "off"}, instances={"gateway": 2}) as stack:
+        person = Person(stack)
+        seen = sorted(person.staleness(f"Name {number}") * 1e3 for number in range(options.writes))
     print("| writes | stale for, p50 ms | p99 | most | read as new at once |\n|---|---|---|---|---|")
     at_once = sum(each == 0 for each in seen) / len(seen)
     p99 = report.quantile(seen, 0.99)

@@ -8,17 +8,14 @@ memory some seconds later.
 import argparse
 import os
 import statistics
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from devstack.service import ServiceProcess
-from devstack.stack import Stack
 
 from bench import report
-from bench.contestants import ADMIN
 from bench.processes import cpu_seconds, resident_mib
+from bench.stacks import running_stack
 
 SETTLE_SECONDS = 3.0
 LIMIT_CPU_SECONDS = 0.5
@@ -53,19 +50,12 @@ class Starts:
 
 def measure(number: int) -> dict[str, Starts]:
     """Starts a system's services `number` times, one after the other."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
-        "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
-    }
-    with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as folder:
-        Path(folder).chmod(0o755)
-        with Stack(Path(folder), environment, free_ports=True) as stack:
-            # Those that run: an optional service is off unless its setting is on.
-            found = {name: Starts() for name in stack.services}
-            for _ in range(number):
-                for name, starts in found.items():
-                    starts.measure(stack.services[name])
+    with running_stack() as stack:
+        # Those that run: an optional service is off unless its setting is on.
+        found = {name: Starts() for name in stack.services}
+        for _ in range(number):
+            for name, starts in found.items():
+                starts.measure(stack.services[name])
     return found
 
 
