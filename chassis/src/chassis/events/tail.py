@@ -26,7 +26,7 @@ log = structlog.get_logger()
 BATCH = 500
 BLOCK_SECONDS = 0.5
 BLOCK_SECONDS_WITHOUT_HEARTBEATS = 0.25
-"""Without them each read waits in vain, so that its end is known only after twice that time."""
+"""Shorter then: each read blocks to its end, and until the next one ends, what is known is twice as old."""
 
 TIMEOUT_SECONDS = 0.9
 YIELD_EVERY = 50

@@ -5,7 +5,15 @@ from health_aggregator.page.words import Words, catalogs
 
 
 def document(
-    words: Words, name: str, main: str, footer: str, *, title: str, skip_to: str, seconds: int | None = None
+    words: Words,
+    name: str,
+    main: str,
+    footer: str,
+    *,
+    title: str,
+    skip_to: str,
+    home: str = "/",
+    seconds: int | None = None,
 ) -> str:
     """Returns a whole document.
 
@@ -17,10 +25,10 @@ def document(
         footer: What the footer says besides (HTML).
         title: The document's title, with HTML escaped.
         skip_to: Identifier of the content's first heading.
+        home: Where the name in the header leads.
         seconds: How often the script refreshes the page; None for at each event of the health stream.
     """
     refreshed = "" if seconds is None else f' data-seconds="{seconds}"'
-    home = "/" if seconds is None else "/status"
     return (
         f'<!doctype html>\n<html lang="{words.language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

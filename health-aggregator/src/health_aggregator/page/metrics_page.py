@@ -76,6 +76,7 @@ def metrics_page(words: Words, services: Sequence[ServiceMetrics], at: datetime)
         f'<a href="/status">{words("metrics.to_status")}</a>.',
         title=words("metrics.title"),
         skip_to="traffic",
+        home="/status",
         seconds=_REFRESH_SECONDS,
     )
 
