@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from chassis.ids import uuid7
 from devstack.valkey import Valkey
-from gateway.incoming import Incoming
+from gateway.request_steps import RequestSteps
 from gateway.streams import websocket
 from prometheus_client import REGISTRY
 from websockets.exceptions import ConnectionClosed
@@ -132,7 +132,7 @@ async def test_revocation_while_a_token_is_renewed(echo: Echo, monkeypatch: pyte
             await echo.revoke(session_id=str(session))
             await asyncio.sleep(0.5)
 
-        monkeypatch.setattr(Incoming, "count", revoked_meanwhile)
+        monkeypatch.setattr(RequestSteps, "count", revoked_meanwhile)
         await socket.send(json.dumps({"auth": echo.token(user_id=user, session_id=session)}))
         async with asyncio.timeout(SLOW_MACHINE_SECONDS):
             assert await closed(socket) == (4401, "TOKEN_REVOKED")

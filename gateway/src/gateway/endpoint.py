@@ -22,7 +22,7 @@ from gateway.http.problems import error_response
 from gateway.http.request import Request
 from gateway.http.response import Header, Response
 from gateway.http.security_headers import PAGE
-from gateway.incoming import Incoming
+from gateway.request_steps import RequestSteps
 
 _OK = 200
 _CREATED = 201
@@ -41,7 +41,7 @@ class Endpoint:
         self.route = route
         self._dependencies = dependencies
         self._enveloped = route.enveloped
-        self._incoming = Incoming(route, dependencies)
+        self._steps = RequestSteps(route, dependencies)
         self._parse = GetMessageClass(method.output_type).FromString
         self._encode = compile_response_encoder(route)
         self._status = options.success_status or _OK
@@ -70,14 +70,14 @@ class Endpoint:
         return response
 
     async def _respond(self, request: Request, path: Mapping[str, str]) -> Response:
-        token, claims = await self._incoming.admit(request)
+        token, claims = await self._steps.admit(request)
         cacheable = claims is not None and self._cache_seconds and self._dependencies.authenticator.feed.fresh
         if cacheable and claims is not None:
             encoded = self._dependencies.cache.get(self._key(request, claims))
             if encoded is not None:
                 return self._finish(request, encoded)
-        message = await self._incoming.read(request, path, claims)
-        call = self._incoming.enter_call(request, token, claims)
+        message = await self._steps.read(request, path, claims)
+        call = self._steps.enter_call(request, token, claims)
         call.deadline = self._dependencies.now() + self._deadline_seconds
         if self._is_post:
             # A read runs again whatever its key, but a malformed one is refused on every POST.
@@ -108,7 +108,7 @@ class Endpoint:
         try:
             return self._parse(await self._breaker.call(lambda: self._call(raw)))
         except Unavailable as error:
-            self._incoming.load_shedder.record(error)
+            self._steps.load_shedder.record(error)
             raise
         finally:
             for each in noted:

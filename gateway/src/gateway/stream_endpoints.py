@@ -20,8 +20,8 @@ from gateway.http.request import Request
 from gateway.http.response import Header, Response
 from gateway.http.security_headers import PAGE
 from gateway.http.websocket_handshake import accepting_headers, check_handshake, move_offered_token
-from gateway.incoming import Incoming
 from gateway.limits.request_limits import counted_for
+from gateway.request_steps import RequestSteps
 from gateway.streams import framing
 from gateway.streams.bounds import bounds_of
 from gateway.streams.content_stream import ContentStream
@@ -80,7 +80,7 @@ class _ServiceStreamEndpoint(ABC):
 
     def __init__(self, route: Route, dependencies: Dependencies) -> None:
         self.route = route
-        self._incoming = Incoming(route, dependencies)
+        self._steps = RequestSteps(route, dependencies)
         self._opener = _StreamOpener(route, dependencies)
         method = route.policy.descriptor
         self._call = dependencies.upstreams.stream(route.policy.path, method.containing_service.full_name)
@@ -88,9 +88,9 @@ class _ServiceStreamEndpoint(ABC):
     async def __call__(self, request: Request, path: Mapping[str, str]) -> Response:
         """Answers one request; errors are answers too."""
         try:
-            token, claims = await self._incoming.admit(request)
+            token, claims = await self._steps.admit(request)
             check_no_idempotency_key(request)
-            message = await self._incoming.read(request, path, claims)
+            message = await self._steps.read(request, path, claims)
             return await self._answer(request, token, claims, message)
         except ServiceError as error:
             return error_response(error, request_id=request.request_id, enveloped=self.route.enveloped)
@@ -104,7 +104,7 @@ class _ServiceStreamEndpoint(ABC):
     ) -> ServiceMessages:
         """Opens a stream and its call to the service, which its messages' `close` ends."""
         stream = await self._opener.open(request, token, claims)
-        self._incoming.enter_call(request, token, claims)
+        self._steps.enter_call(request, token, claims)
         seconds_max = self._opener.bounds.lifetime_seconds + UPSTREAM_GRACE_SECONDS
         return ServiceMessages(self._call(message.SerializeToString(), timeout=seconds_max), stream)
 
@@ -161,7 +161,7 @@ class WebSocketEndpoint:
     def __init__(self, route: Route, dependencies: Dependencies) -> None:
         self.route = route
         self._dependencies = dependencies
-        self._incoming = Incoming(route, dependencies)
+        self._steps = RequestSteps(route, dependencies)
         self._opener = _StreamOpener(route, dependencies)
         method = route.policy.descriptor
         service = method.containing_service.full_name
@@ -182,15 +182,15 @@ class WebSocketEndpoint:
         try:
             check_handshake(request, self._dependencies.origins)
         except ServiceError:
-            await self._incoming.count(request, None)
+            await self._steps.count(request, None)
             raise
-        token, claims = await self._incoming.admit(request)
-        await self._incoming.check_handshake(request, path)
-        self._incoming.load_shedder.check()
+        token, claims = await self._steps.admit(request)
+        await self._steps.check_handshake(request, path)
+        self._steps.load_shedder.check()
         stream = await self._opener.open(request, token, claims)
         conversation: Conversation | None = None
         try:
-            self._incoming.enter_call(request, token, claims)
+            self._steps.enter_call(request, token, claims)
             seconds_max = self._opener.bounds.lifetime_seconds + UPSTREAM_GRACE_SECONDS
             call = self._method.open(limit_seconds=seconds_max)
             renew = self._renewal(request, stream)
@@ -198,7 +198,7 @@ class WebSocketEndpoint:
             await self._breaker.call(lambda: opened.begin(self._dependencies.deadline_seconds))
         except BaseException as error:
             if isinstance(error, Unavailable):
-                self._incoming.load_shedder.record(error)
+                self._steps.load_shedder.record(error)
             if conversation is not None:
                 await conversation.close()
             else:
@@ -211,7 +211,7 @@ class WebSocketEndpoint:
         async def read(values: dict[str, Any] | None, data: bytes | None) -> bytes:
             if data is not None and not self._takes_binary:
                 raise UnsupportedMediaType
-            message = await self._incoming.read_frame(request, path, values, data)
+            message = await self._steps.read_frame(request, path, values, data)
             raw: bytes = message.SerializeToString()
             return raw
 
@@ -223,7 +223,7 @@ class WebSocketEndpoint:
 
         async def renew(token: str) -> None:
             claims = await self._dependencies.authenticator.authenticate(token, sender(request))
-            await self._incoming.count(request, claims)
+            await self._steps.count(request, claims)
             self._opener.renew(stream, token, claims)
             request.claims = claims
 

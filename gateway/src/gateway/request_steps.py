@@ -18,8 +18,8 @@ from gateway.limits.request_limits import route_limit
 from gateway.upstream.load_shedder import LoadShedder
 
 
-class Incoming:
-    """Takes the requests of one route in.
+class RequestSteps:
+    """The steps that requests of one route go through.
 
     Attributes:
         route: The route.
