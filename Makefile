@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 .PHONY: help up test test-nightly test-faults test-upgrade test-hostile lint audit format protos docs lock clean reset \
 	bench bench-flood bench-growth bench-logins bench-strength bench-staleness bench-streams bench-health bench-start \
-	bench-audit bench-idle bench-knowledge bench-voice \
+	bench-audit bench-idle bench-memory bench-knowledge bench-voice \
 	images release cluster deploy test-cluster
 
 PYTHON ?= python3
@@ -94,6 +94,9 @@ bench: .venv/.benches ## Measure reads, sign-ins, floods, starts, streams and sw
 
 bench-flood: .venv/.develops ## Measure read latency during a flood of logins
 	@$(BIN)/python -m bench.flood $(ARGS)
+
+bench-memory: .venv/.develops ## Measure what each service holds under load: ARGS="--minutes 60 --pause 1"
+	@$(BIN)/python -m bench.memory $(ARGS)
 
 bench-growth: .venv/.develops ## Measure an installation of a million users against one of a thousand
 	@$(BIN)/python -m bench.growth $(ARGS)

@@ -25,7 +25,6 @@ from user_service.transport import page_cursor
 
 from bench import audit, plans, population, report
 from bench.contestants import ADMIN
-from bench.memory import soak
 
 PAGE = 20
 ROWS_OF_A_LOOK_UP = 200
@@ -169,7 +168,6 @@ def main() -> None:
     parser.add_argument("--audit-entries", type=int, default=1_000_000, help="in the large system")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--users", type=int, default=20, help="users per round")
-    parser.add_argument("--minutes", type=float, default=0.0, help="of load, to see memory stay flat")
     parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
     options = parser.parse_args()
     machine = report.machine()
@@ -204,15 +202,11 @@ def main() -> None:
         )
         for touch in found:
             print(f"  - {touch.rows:,.0f} of {touch.table} by {touch.how}: {touch.statement}")
-        memory = soak(systems[-1], options.minutes) if options.minutes else {}
-        for service, megabytes in memory.items():
-            print(f"- memory of {service}, MiB: {' '.join(f'{each:.0f}' for each in megabytes)}")
     if options.keep:
         results = {
             "machine": machine,
             "seconds": seconds,
             "audit": asdict(chain),
-            "memory_mib": memory,
             "oversized_reads": [{"table": each.table, "how": each.how, "rows": each.rows} for each in found],
         }
         print(f"- raw results: {report.keep(options.keep, results)}")

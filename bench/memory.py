@@ -1,53 +1,89 @@
-"""The memory of services under a constant load."""
+"""`make bench-memory`: what each service holds under a constant load, in tenths of the time."""
 
+import argparse
 import threading
 import time
-from collections.abc import Callable
-from typing import Protocol
+from contextlib import ExitStack
 
-from devstack.stack import Stack
-
+from bench import report
+from bench.growth import PopulatedSystem, filled
 from bench.load import stream
 from bench.processes import resident_mib
 
-READS_PER_SECOND = 100.0
-_WINDOWS = 10
+WINDOWS = 10
+REST_SECONDS = 15.0
+"""After the load, before what is held is read a last time: caches of a request are given back by then."""
 
 
-class SystemUnderLoad(Protocol):
-    """A system in which users make calls of every kind."""
+def soak(
+    populated: PopulatedSystem, minutes: float, *, reads_per_second: float, pause_seconds: float = 0.0
+) -> dict[str, list[float]]:
+    """Lets users make calls one after the other, and one user read at a fixed rate.
 
-    stack: Stack
-
-    @property
-    def turn(self) -> Callable[[int], None]:
-        """Lets that number of users sign in and make calls."""
-        ...
-
-    def sign_in_admin(self) -> str:
-        """Returns a fresh access token."""
-        ...
-
-
-def soak(populated: SystemUnderLoad, minutes: float) -> dict[str, list[float]]:
-    """Lets users make calls, and one user read at a fixed rate.
+    Args:
+        populated: The system.
+        minutes: How long; a tenth of it must be shorter than the lifetime of an access token.
+        reads_per_second: By the one user.
+        pause_seconds: After each of the other users.
 
     Returns:
-        The most that each service held in each tenth of the time, in MiB.
+        For each service the most that it held in each tenth of the time, in MiB, and last what it held
+        15 s after the load.
     """
-    seconds = minutes * 60
-    token = populated.sign_in_admin()
     url = f"{populated.stack.base_url}/api/users/me"
-    headers = [f"Authorization: Bearer {token}"]
-    reading = threading.Thread(target=stream, args=(url, headers, seconds, READS_PER_SECOND))
-    most = {name: [0.0] * _WINDOWS for name in populated.stack.services}
-    began = time.monotonic()
-    reading.start()
-    while (passed := time.monotonic() - began) < seconds:
-        populated.turn(1)
-        window = int(passed / seconds * _WINDOWS)
-        for name, service in populated.stack.services.items():
-            assert service.pid is not None
-            most[name][window] = max(most[name][window], resident_mib(service.pid))
-    reading.join()
+    most = {name: [0.0] * WINDOWS for name in populated.stack.services}
+    for window in range(WINDOWS):
+        headers = [f"Authorization: Bearer {populated.sign_in_admin()}"]
+        seconds = minutes * 60 / WINDOWS
+        reading = threading.Thread(target=stream, args=(url, headers, seconds, reads_per_second))
+        until = time.monotonic() + seconds
+        reading.start()
+        while time.monotonic() < until:
+            populated.turn(1)
+            for name, held in _held(populated).items():
+                most[name][window] = max(most[name][window], held)
+            time.sleep(pause_seconds)
+        reading.join()
+        print(
+            f"- tenth {window + 1}: {', '.join(f'{name} {each[window]:.1f}' for name, each in most.items())}",
+            flush=True,
+        )
+    time.sleep(REST_SECONDS)
+    for name, held in _held(populated).items():
+        most[name].append(held)
     return most
+
+
+def _held(populated: PopulatedSystem) -> dict[str, float]:
+    held = {}
+    for name, service in populated.stack.services.items():
+        assert service.pid is not None
+        held[name] = resident_mib(service.pid)
+    return held
+
+
+def main() -> None:
+    """Fills a system, loads it and prints Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m bench.memory", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--users", type=int, default=1_000)
+    parser.add_argument("--reads", type=float, default=100.0, metavar="PER_SECOND", help="by one user")
+    parser.add_argument(
+        "--pause", type=float, default=0.0, metavar="SECONDS", help="after each other user's calls"
+    )
+    parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
+    options = parser.parse_args()
+    machine = report.machine()
+    with ExitStack() as closing:
+        populated = filled(closing, options.users, options.users)
+        memory = soak(populated, options.minutes, reads_per_second=options.reads, pause_seconds=options.pause)
+    print(f"\n| MiB in each tenth |{' |' * WINDOWS} {REST_SECONDS:.0f} s later |")
+    print("|---" * (WINDOWS + 2) + "|")
+    for service, held in memory.items():
+        print(f"| {service} | {' | '.join(f'{each:.1f}' for each in held)} |")
+    if options.keep:
+        print(f"- raw results: {report.keep(options.keep, {'machine': machine, 'memory_mib': memory})}")
+
+
+if __name__ == "__main__":
+    main()
