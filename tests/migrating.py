@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 import asyncpg
+import chassis.postgres.plain_sql  # noqa: F401 - registers how SQL is run
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection
@@ -12,7 +13,7 @@ from sqlalchemy.pool import NullPool
 
 
 async def migrate_once_more(url: str, module: str) -> None:
-    """Runs `upgrade()` of a migration that changes rows alone, in one transaction.
+    """Runs `upgrade()` of a migration, in one transaction; the schema keeps its revision.
 
     Args:
         url: Postgres URL of the schema's owner.
