@@ -1,5 +1,5 @@
 // Keys for programs that act in the user's name.
-import { call, pages } from "./api.js";
+import { call, pages } from "./signed-in-calls.js";
 import { confirmed } from "./dialog.js";
 import { onSubmit } from "./form.js";
 import { ApiError } from "./http.js";

@@ -1,5 +1,5 @@
 // The audit: filtered, walked from end to end, taken along.
-import { call, pages } from "./api.js";
+import { call, pages } from "./signed-in-calls.js";
 import { onSubmit, say, values } from "./form.js";
 import { t, time } from "./messages.js";
 import { done, download, fill, onClick, run } from "./section.js";

@@ -1,5 +1,5 @@
 // The user's passkeys.
-import { call, pages } from "./api.js";
+import { call, pages } from "./signed-in-calls.js";
 import { withPassword } from "./dialog.js";
 import { onSubmit } from "./form.js";
 import { t, time } from "./messages.js";

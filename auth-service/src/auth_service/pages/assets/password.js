@@ -1,5 +1,5 @@
 // Another password; every other session ends.
-import { call } from "./api.js";
+import { call } from "./signed-in-calls.js";
 import { onSubmit } from "./form.js";
 import { done } from "./section.js";
 

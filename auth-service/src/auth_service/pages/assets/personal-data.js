@@ -1,5 +1,5 @@
 // Everything that is stored about the user: to take along, or to erase.
-import { call } from "./api.js";
+import { call } from "./signed-in-calls.js";
 import { withPassword } from "./dialog.js";
 import { t } from "./messages.js";
 import { done, download, onClick } from "./section.js";

@@ -1,5 +1,5 @@
 // Name and address; an address counts once it is confirmed.
-import { call } from "./api.js";
+import { call } from "./signed-in-calls.js";
 import { onSubmit } from "./form.js";
 import { t } from "./messages.js";
 import { done, onClick, run } from "./section.js";

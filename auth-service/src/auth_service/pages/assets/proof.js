@@ -1,4 +1,5 @@
-// A fresh proof of who the user is, asked for in place. Calls at the same time wait for one answer.
+// Asks in a dialog for a fresh proof of who the user is; signed-in-calls.js decides when, and repeats the call. Calls at
+// the same time wait for one answer.
 import { dialog } from "./dialog.js";
 import { show } from "./form.js";
 import { ApiError, send } from "./http.js";

@@ -1,5 +1,5 @@
 // The second factor: off, being set up, its recovery codes shown once, on.
-import { call } from "./api.js";
+import { call } from "./signed-in-calls.js";
 import { withPassword } from "./dialog.js";
 import { onSubmit } from "./form.js";
 import { t } from "./messages.js";

@@ -1,5 +1,5 @@
 // Where the user is signed in.
-import { call, pages, signOut } from "./api.js";
+import { call, pages, signOut } from "./signed-in-calls.js";
 import { confirmed } from "./dialog.js";
 import { t, time } from "./messages.js";
 import { done, fill, onClick, run } from "./section.js";

@@ -1,5 +1,5 @@
 // The state of the system, in short; the status page has it whole.
-import { call } from "./api.js";
+import { call } from "./signed-in-calls.js";
 import { confirmed } from "./dialog.js";
 import { t, time } from "./messages.js";
 import { done, fill, onClick, run } from "./section.js";

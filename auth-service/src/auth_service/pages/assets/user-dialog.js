@@ -1,5 +1,5 @@
 // One user, and what an admin may do about it. The user gets a mail about each change, and it is audited.
-import { call, pages } from "./api.js";
+import { call, pages } from "./signed-in-calls.js";
 import { confirmed } from "./dialog.js";
 import { onSubmit } from "./form.js";
 import { t } from "./messages.js";

@@ -1,5 +1,5 @@
 // The signed-in user, and what the frame of a page shows of it.
-import { call, signOut } from "./api.js";
+import { call, signOut } from "./signed-in-calls.js";
 import { ApiError } from "./http.js";
 import { problem } from "./messages.js";
 import { claims } from "./session.js";

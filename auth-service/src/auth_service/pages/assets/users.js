@@ -1,5 +1,5 @@
 // Users: found, invited, opened.
-import { call, pages } from "./api.js";
+import { call, pages } from "./signed-in-calls.js";
 import { onSubmit, values } from "./form.js";
 import { t, time } from "./messages.js";
 import { done, fill, onClick, run } from "./section.js";

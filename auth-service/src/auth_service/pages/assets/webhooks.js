@@ -1,5 +1,5 @@
 // Webhooks: added, looked into, turned off; what could not be delivered is sent again.
-import { call, pages } from "./api.js";
+import { call, pages } from "./signed-in-calls.js";
 import { confirmed } from "./dialog.js";
 import { onSubmit } from "./form.js";
 import { known, t, time } from "./messages.js";

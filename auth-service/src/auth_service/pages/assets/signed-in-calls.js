@@ -1,5 +1,5 @@
-// Calls of the API by the signed-in user. What a call asks for on the way happens in place: a new access token, a
-// fresh proof.
+// Calls of the API by the signed-in user. Here is decided what a refused call needs before it is repeated: a new access
+// token (session.js), or a fresh proof of who the user is (proof.js).
 import { send } from "./http.js";
 import { prove } from "./proof.js";
 import { accessToken, leave, refresh } from "./session.js";
