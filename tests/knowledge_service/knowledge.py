@@ -121,6 +121,8 @@ class Directory:
 
     async def is_erased(self, user_id: UUID) -> bool:
         """Whether the user was erased."""
+        if self.is_down:
+            raise Unavailable
         return user_id in self.erased
 
 

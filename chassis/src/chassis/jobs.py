@@ -1,4 +1,7 @@
-"""Jobs: use cases that run at intervals, or when notified."""
+"""Jobs: use cases that run at intervals, when notified, or for as long as they find something to do.
+
+A job that fails runs again. Its failure is logged once for each reason, and so is its recovery.
+"""
 
 import asyncio
 import random
@@ -6,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from chassis.backoff import Backoff
 from chassis.errors import ServiceError
 
 log = structlog.get_logger()
@@ -13,31 +17,90 @@ log = structlog.get_logger()
 _SPREAD = 0.2
 """Share by which intervals differ, so that instances do not run in step."""
 
+_RETRY_SECONDS = 1.0
+_RETRY_SECONDS_MAX = 60.0
 
-async def every(seconds: float, name: str, job: Callable[[], Awaitable[int]]) -> None:
-    """Runs a job at intervals until cancelled; a failed run is retried at the next one."""
+
+async def every(
+    seconds: float, name: str, job: Callable[[], Awaitable[int]], *, at_once: bool = False
+) -> None:
+    """Runs a job at intervals until cancelled; a failed run is retried at the next one.
+
+    Args:
+        seconds: The interval.
+        name: What logs call the job.
+        job: Returns how much it did.
+        at_once: Whether it runs at the start too, rather than after the first interval.
+    """
+    failures = _Failures(name)
+    if at_once:
+        await _run(job, failures)
     while True:
         await asyncio.sleep(seconds * random.uniform(1 - _SPREAD, 1 + _SPREAD))  # noqa: S311 - jitter
-        try:
-            done = await job()
-        except ServiceError as error:
-            log.warning("job failed, will retry", job=name, reason=error.reason, exc_info=error.__cause__)
-            continue
-        if done:
-            log.info("job done", job=name, count=done)
+        await _run(job, failures)
 
 
 async def when_notified(
     wait: Callable[[float], Awaitable[None]], seconds: float, name: str, job: Callable[[], Awaitable[int]]
 ) -> None:
     """Runs a job on each notification, and after that time in any case, until cancelled."""
-    failing = False
+    failures = _Failures(name)
     while True:
         try:
             await job()
-            failing = False
+            failures.over()
         except ServiceError as error:
-            if not failing:
-                log.warning("job failed, will retry", job=name, reason=error.reason)
-            failing = True
+            failures.report(error)
         await wait(seconds)
+
+
+async def repeat(name: str, job: Callable[[], Awaitable[bool | None]], *, pause_seconds: float) -> None:
+    """Runs a job now and again and again, until cancelled.
+
+    Args:
+        name: What logs call the job.
+        job: Returns whether it found something to do, and so may find more.
+        pause_seconds: The wait after a run that found nothing; after a failure it is short at first.
+    """
+    backoff = Backoff(first_seconds=min(_RETRY_SECONDS, pause_seconds), limit_seconds=_RETRY_SECONDS_MAX)
+    failures = _Failures(name)
+    while True:
+        try:
+            found = await job()
+        except ServiceError as error:
+            failures.report(error)
+            await backoff.pause()
+            continue
+        failures.over()
+        backoff.reset()
+        if not found:
+            await asyncio.sleep(pause_seconds)
+
+
+async def _run(job: Callable[[], Awaitable[int]], failures: "_Failures") -> None:
+    try:
+        done = await job()
+    except ServiceError as error:
+        failures.report(error)
+        return
+    failures.over()
+    if done:
+        log.info("job done", job=failures.name, count=done)
+
+
+class _Failures:
+    """Logs when a job begins to fail, when it fails for another reason, and when it works again."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._reason: str | None = None
+
+    def report(self, error: ServiceError) -> None:
+        if error.reason != self._reason:
+            log.warning("job failed; retrying", job=self.name, reason=error.reason, exc_info=error.__cause__)
+        self._reason = error.reason
+
+    def over(self) -> None:
+        if self._reason is not None:
+            log.info("job recovered", job=self.name)
+        self._reason = None

@@ -22,6 +22,7 @@ from prometheus_client import REGISTRY
 from vestibule.health.v1.audit_witness_service_pb2_grpc import add_AuditWitnessServiceServicer_to_server
 from vestibule.health.v1.health_service_pb2_grpc import add_HealthServiceServicer_to_server
 
+from chassis import jobs
 from health_aggregator.adapters.audit_heads import AUDIT_SERVICE, EcdsaHeadVerifier, GrpcAuditHeadSource
 from health_aggregator.adapters.built_in_source import BuiltInSource
 from health_aggregator.adapters.check_factory import CheckFactory
@@ -55,6 +56,8 @@ from health_aggregator.usecases.checks import CheckAll, RunCheck
 from health_aggregator.usecases.history import RecordHistory
 from health_aggregator.usecases.service_metrics import CollectMetrics
 from health_aggregator.usecases.target_reload import ReloadTargets
+
+_WITNESS_SECONDS = 10.0
 
 # A rolling update is many changes of the cluster; those within this time are applied together.
 _CLUSTER_CHANGES_SECONDS = 0.1
@@ -95,7 +98,9 @@ async def start(lifecycle: Lifecycle, settings: HealthSettings) -> None:
     if witness is not None and auth is not None:
         witness_audit = WitnessAudit(GrpcAuditHeadSource(auth), witness, EcdsaHeadVerifier(), clock)
         witnessing = AuditWitnessing(witness_audit, partial(board.mark_degraded, AUTH_SERVICE, CONTRADICTED))
-        lifecycle.begin("audit witness", witnessing.run())
+        lifecycle.begin(
+            "audit witness", jobs.every(_WITNESS_SECONDS, "audit witness", witnessing, at_once=True)
+        )
     lifecycle.on_drain(scheduler.close)
     lifecycle.on_drain(webhooks.close)
     built_in = BuiltInSource(

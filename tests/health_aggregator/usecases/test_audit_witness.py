@@ -159,13 +159,14 @@ async def test_a_problem_is_shown_until_the_chain_agrees(chain: Chain, witness: 
     witnessing = AuditWitnessing(witness, shown.append)
     signer = Signer()
     chain.available = [signer.sign(3)]
-    await witnessing.witness_once()
+    await witnessing()
     chain.available = []
-    await witnessing.witness_once()
+    await witnessing()
     chain.down = True
-    await witnessing.witness_once()
+    with pytest.raises(Unavailable):
+        await witnessing()
     chain.down, chain.available = False, [signer.sign(3)]
-    await witnessing.witness_once()
+    await witnessing()
 
     assert [bool(problem) for problem in shown] == [False, True, False]
 

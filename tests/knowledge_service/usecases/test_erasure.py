@@ -1,9 +1,14 @@
 """Erasing the documents of erased users."""
 
+import asyncio
+
 from chassis.identity.caller import ANONYMOUS
 from knowledge_service.domain.visibility import Visibility
 from knowledge_service.usecases.erasure import EraseMissed
+from structlog.testing import capture_logs
 
+from chassis import jobs
+from tests.chassis.waiting import until
 from tests.knowledge_service.knowledge import Knowledge, a_user
 
 
@@ -56,3 +61,26 @@ async def test_what_was_missed_is_erased_later(knowledge: Knowledge) -> None:
     await EraseMissed(knowledge.units, knowledge.erase_if_erased)()
 
     assert await knowledge.indexed() == {kept.id}
+
+
+async def test_what_was_missed_waits_for_user_service(knowledge: Knowledge) -> None:
+    """The log says that erasing stalls, and that it goes on."""
+    ada = a_user()
+    await knowledge.put(ada)
+    knowledge.directory.erased.add(ada.require_user_id())
+    knowledge.directory.is_down = True
+
+    with capture_logs() as said:
+        erase_missed = EraseMissed(knowledge.units, knowledge.erase_if_erased)
+        erasing = asyncio.create_task(jobs.repeat("missed erasures", erase_missed, pause_seconds=0.01))
+        await until(lambda: said)
+        assert await knowledge.indexed()
+        knowledge.directory.is_down = False
+        await until(lambda: said[1:])
+        erasing.cancel()
+
+    assert await knowledge.indexed() == set()
+    assert [(line["event"], line["job"]) for line in said] == [
+        ("job failed; retrying", "missed erasures"),
+        ("job recovered", "missed erasures"),
+    ]

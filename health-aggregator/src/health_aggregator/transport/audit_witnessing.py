@@ -1,10 +1,8 @@
 """The job that witnesses the audit chain, and reports a chain that contradicts the stored heads."""
 
-import asyncio
 from collections.abc import Callable
 
 import structlog
-from chassis.errors import ServiceError
 from prometheus_client import Gauge
 
 from health_aggregator.domain.audit_witness import ChainContradicted
@@ -12,7 +10,6 @@ from health_aggregator.usecases.audit_witness import WitnessAudit
 
 log = structlog.get_logger()
 
-EVERY_SECONDS = 10.0
 CONTRADICTED = "its audit log is not what was witnessed"
 
 _BROKEN = Gauge(
@@ -26,7 +23,7 @@ _COMPARED = Gauge(
 
 
 class AuditWitnessing:
-    """Witnesses the chain every few seconds, and logs each new problem once.
+    """Witnesses the chain, and logs each new problem once.
 
     Args:
         witness: Witnesses the chain once.
@@ -37,31 +34,25 @@ class AuditWitnessing:
         self._witness = witness
         self._show = show
         self._problem: str | None = None
-        self._unreachable = False
 
-    async def run(self) -> None:
-        """Witnesses until cancelled."""
-        while True:
-            await self.witness_once()
-            await asyncio.sleep(EVERY_SECONDS)
+    async def __call__(self) -> int:
+        """Witnesses once. Until the chain can be compared again, a known problem stays.
 
-    async def witness_once(self) -> None:
-        """Witnesses once."""
+        Returns:
+            0: a comparison is the rule, and no line of the log.
+
+        Raises:
+            ServiceError: auth-service or Postgres is unreachable; retry.
+        """
         try:
             newest = await self._witness()
         except ChainContradicted as contradiction:
             self._found(str(contradiction))
-        except ServiceError as error:
-            # A known problem stays until the chain can be compared again.
-            if not self._unreachable:
-                log.warning("audit not witnessed, retrying", reason=error.reason, exc_info=error.__cause__)
-            self._unreachable = True
-            return
         else:
             self._found(None)
             _SEQUENCE.set(0 if newest is None else newest.sequence)
-        self._unreachable = False
         _COMPARED.set_to_current_time()
+        return 0
 
     def _found(self, problem: str | None) -> None:
         _BROKEN.set(0 if problem is None else 1)

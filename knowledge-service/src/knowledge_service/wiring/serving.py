@@ -48,7 +48,6 @@ from knowledge_service.adapters.webdav import WebDavFolder
 from knowledge_service.domain.source import SYNCS_AT_ONCE
 from knowledge_service.domain.term_weights import TermWeights
 from knowledge_service.settings import KnowledgeSettings
-from knowledge_service.transport import background
 from knowledge_service.transport.answer_servicer import AnswerServicer
 from knowledge_service.transport.audit_client_servicer import AuditClientServicer
 from knowledge_service.transport.document_servicer import DocumentServicer
@@ -72,6 +71,11 @@ SERVICE = "knowledge-service"
 MEASURE_SECONDS = 10.0
 RETENTION_SECONDS = 600.0
 MASTER_KEY_SECONDS = 60.0
+
+POLL_SECONDS = 2.0
+"""How often is looked for documents and sources that wait."""
+
+ERASE_MISSED_SECONDS = 24 * 3600.0
 
 
 async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
@@ -184,7 +188,8 @@ async def _add_servicers(
         timedelta(seconds=settings.source_seconds),
     )
     for number in range(1, SYNCS_AT_ONCE + 1):
-        lifecycle.begin(f"sources {number}", background.repeat("following sources", sync))
+        following = jobs.repeat("following sources", sync, pause_seconds=POLL_SECONDS)
+        lifecycle.begin(f"following sources {number}", following)
     return index_document, remove_from_index
 
 
@@ -193,7 +198,7 @@ def _begin_indexing(
 ) -> None:
     """Begins to index what waits, and to measure how much that is and what fails."""
     index_waiting = IndexWaiting(index_document.units, index_document, remove_from_index)
-    lifecycle.begin("background indexing", background.repeat("indexing", index_waiting))
+    lifecycle.begin("indexing", jobs.repeat("indexing", index_waiting, pause_seconds=POLL_SECONDS))
     measuring = partial(measure, pool, index_document.model)
     lifecycle.begin("measuring", jobs.every(MEASURE_SECONDS, "measuring", measuring))
 
@@ -218,4 +223,8 @@ def _begin_events(
     )
     lifecycle.begin("outbox relay", relay.run())
     lifecycle.begin("event consumer", consumer.run())
-    lifecycle.begin("missed erasures", background.erase_missed(EraseMissed(units, erase)))
+    erase_missed = EraseMissed(units, erase)
+    lifecycle.begin(
+        "missed erasures",
+        jobs.repeat("missed erasures", erase_missed, pause_seconds=ERASE_MISSED_SECONDS),
+    )
