@@ -229,4 +229,4 @@ def _log_refused(error: TargetsRefused) -> None:
 
 
 def _log_failed_write(error: ServiceError, buffered: int) -> None:
-    log.warning("history write failed, retrying in 5 s", reason=error.reason, buffered=buffered)
+    log.warning("history write failed; retrying", reason=error.reason, buffered=buffered)

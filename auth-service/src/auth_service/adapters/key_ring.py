@@ -59,7 +59,7 @@ class KeyRing:
             try:
                 await self.load()
             except ServiceError as error:
-                log.warning("signing keys not reloaded, will retry", reason=error.reason)
+                log.warning("signing keys not reloaded; retrying", reason=error.reason)
 
     def signing(self) -> tuple[str, ec.EllipticCurvePrivateKey]:
         """Returns the name and the private half of the key that signs now.

@@ -228,9 +228,8 @@ class Conversation:
             if not socket.left.done():
                 data, is_binary = self._codec.frame(raw)
                 if len(data) > self._bounds.message_bytes:
-                    log.error(
-                        "frame too large, stream ended", bytes=len(data), limit=self._bounds.message_bytes
-                    )
+                    limit = self._bounds.message_bytes
+                    log.error("message of a stream too large; stream ended", bytes=len(data), limit=limit)
                     raise ServiceError
                 with suppress(PeerGone):
                     await socket.send(data, binary=is_binary)

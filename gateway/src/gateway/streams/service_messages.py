@@ -114,7 +114,7 @@ class ServiceMessages:
         except StopAsyncIteration:
             return FINISHED
         except ServiceError as error:
-            log.info("stream failed", method=self.stream.holder.method, reason=error.reason)
+            log.info("stream ended with an error", method=self.stream.holder.method, reason=error.reason)
             return failed(error)
         except Exception as error:  # noqa: BLE001 a bug ends the stream by its code
             return self.failed(error)
@@ -124,6 +124,6 @@ class ServiceMessages:
     def _sized(self, raw: bytes) -> bytes:
         limit = self.stream.bounds.message_bytes
         if len(raw) > limit:
-            log.error("message too large, stream ended", bytes=len(raw), limit=limit)
+            log.error("message of a stream too large; stream ended", bytes=len(raw), limit=limit)
             raise ServiceError
         return raw

@@ -157,7 +157,7 @@ class RemoveFromIndex:
                     await unit.removals.delete(document_id)
         except Unavailable as error:
             log.warning(
-                "deleted document still in the index, will retry",
+                "deleted document still in the index; retrying",
                 document_id=str(document_id),
                 reason=error.reason,
             )

@@ -95,5 +95,5 @@ class SearchPassages:
             async with asyncio.timeout(EMBEDDING_SECONDS):
                 return await self.embedder.embed_query(query), False
         except (EmbedderUnavailable, TimeoutError) as error:
-            log.warning("question not embedded, searching by words alone", error=type(error).__name__)
+            log.warning("question not embedded; searching by words alone", error=type(error).__name__)
             return None, True

@@ -56,7 +56,7 @@ class GrpcAccounts:
             raise
         except ServiceError as error:
             # The change is committed; the event in the outbox makes auth-service retry.
-            log.warning("account sync failed, outbox retries", user_id=str(user_id), reason=error.reason)
+            log.warning("account sync failed; retrying", user_id=str(user_id), reason=error.reason)
             raise Unavailable from error
 
     async def verify_password(self, user_id: UUID, password: str) -> bool:

@@ -80,12 +80,12 @@ class SendWebhooks:
                     failing = False
                 except ServiceError as error:
                     if not failing:
-                        log.warning("webhooks are not delivered, will retry", reason=error.reason)
+                        log.warning("webhooks are not delivered; retrying", reason=error.reason)
                     failing = True
                 except Exception:
                     # Ending here would cut off the attempts that are being made.
                     if not failing:
-                        log.exception("webhooks are not delivered, will retry")
+                        log.exception("webhooks are not delivered; retrying")
                     failing = True
                 await asyncio.sleep(EVERY_SECONDS)
 
@@ -105,10 +105,10 @@ class SendWebhooks:
                 claimed = await self._claim()
         except ServiceError as error:
             # Its lease ends, and then it is tried again.
-            log.warning("webhook attempt not recorded, will retry", reason=error.reason)
+            log.warning("webhook attempt not recorded; retrying", reason=error.reason)
         except Exception:
             # As above: one message must not end the attempts of the others.
-            log.exception("webhook attempt not recorded, will retry")
+            log.exception("webhook attempt not recorded; retrying")
         finally:
             self._workers -= 1
 

@@ -65,12 +65,12 @@ class EventAuditTrail:
                     await self._publish(redis)
                 except FAILURES as error:
                     if not failing:
-                        log.warning("audit stalled; retrying", error=explain(error))
+                        log.warning("session audit events not published; retrying", error=explain(error))
                         failing = True
                     await backoff.pause()
                     continue
                 if failing:
-                    log.info("audit recovered")
+                    log.info("session audit events published again")
                 failing = False
                 backoff.reset()
                 self._empty.set()

@@ -59,11 +59,11 @@ class MailDelivery(Component):
                 await self.carrier(self.compose(mail), dropped=mail.to is None)
         except Undeliverable as error:
             MAILS.labels(mail.kind, "refused").inc()
-            log.warning("mail rejected, not retried", **logged, cause=_cause(error))
+            log.warning("mail rejected; not retried", **logged, cause=_cause(error))
             raise
         except ServiceError as error:
             MAILS.labels(mail.kind, "put_off").inc()
-            log.warning("mail not delivered, will retry", **logged, cause=_cause(error))
+            log.warning("mail not delivered; retrying", **logged, cause=_cause(error))
             raise
         MAILS.labels(mail.kind, "delivered" if mail.to else "dropped").inc()
         log.info("mail handled", **logged)

@@ -219,7 +219,7 @@ class MailQueueListener:
                 await self._listen()
                 backoff.reset()
             except (*LOST, *BUSY) as error:
-                log.info("mail queue listener disconnected, retrying", error=type(error).__name__)
+                log.info("mail queue listener disconnected; retrying", error=type(error).__name__)
             await backoff.pause()
 
     async def _listen(self) -> None:

@@ -94,7 +94,7 @@ class _Follower(Generic[Thing]):
                 if status == _GONE:
                     continue
                 reason = str(error) or type(error).__name__
-                log.warning("kubernetes watch failed, retrying", what=what, status=status, error=reason)
+                log.warning("kubernetes watch failed; retrying", what=what, status=status, error=reason)
                 await asyncio.sleep(retry_seconds)
                 retry_seconds = min(retry_seconds * 2, _RETRY_SECONDS_MAX)
 
