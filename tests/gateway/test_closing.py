@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from gateway.streams import conversation
+from gateway.streams import two_way_stream
 
 from tests.chassis.waiting import until
 from tests.gateway.streaming import Echo, opened
@@ -18,7 +18,7 @@ async def test_a_message_and_a_close_at_once(
     echo: Echo, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one packet, or nearly: what was sent before the close is not lost."""
-    monkeypatch.setattr(conversation, "LEAVE_SECONDS", WITHIN_SECONDS)
+    monkeypatch.setattr(two_way_stream, "LEAVE_SECONDS", WITHIN_SECONDS)
     for turn in range(1, 11):
         client = await echo.talk()
         client.transport.write(frame(1, b'{"say":"a"}') * number + CLOSE)
@@ -52,7 +52,7 @@ async def test_a_service_that_does_not_end_is_cancelled(echo: Echo) -> None:
 
 async def test_the_slot_is_free_at_once(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while the service takes its time: a page that is loaded again opens its stream again."""
-    monkeypatch.setattr(conversation, "LEAVE_SECONDS", SLOW_MACHINE_SECONDS)
+    monkeypatch.setattr(two_way_stream, "LEAVE_SECONDS", SLOW_MACHINE_SECONDS)
     token = echo.token()
     held = [await echo.talk(token) for _ in range(4)]
     await held[0].send('{"sleep_milliseconds": 60000}')

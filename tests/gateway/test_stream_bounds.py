@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from chassis.ids import uuid7
 from devstack.valkey import Valkey
-from gateway.streams import conversation, timer
+from gateway.streams import timer, two_way_stream
 from gateway.streams.inbox import Inbox
 
 from tests.chassis.waiting import until
@@ -143,7 +143,7 @@ async def test_what_is_read_ahead_is_bounded(
     echo: Echo, monkeypatch: pytest.MonkeyPatch, seconds: int, data: bytes, most: int
 ) -> None:
     """Nothing while the token is good for long; otherwise 100,000 bytes, of messages of any size."""
-    monkeypatch.setattr(conversation, "READ_AHEAD_BYTES", 100_000)
+    monkeypatch.setattr(two_way_stream, "READ_AHEAD_BYTES", 100_000)
     waiting = 0
     put = Inbox.put
 

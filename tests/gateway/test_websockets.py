@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
-from gateway.streams import conversation, websocket
+from gateway.streams import two_way_stream, websocket
 from gateway.streams.frame_protocol import PART_BYTES
 
 from tests.chassis.waiting import until
@@ -108,7 +108,7 @@ async def test_plain_requests(echo: Echo) -> None:
 
 async def test_the_service_refuses_at_once(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal that comes right away is an answer by HTTP, not a WebSocket that closes."""
-    monkeypatch.setattr(conversation, "ADMISSION_SECONDS", 5.0)
+    monkeypatch.setattr(two_way_stream, "ADMISSION_SECONDS", 5.0)
 
     for refusal, status in (
         (grpc.StatusCode.RESOURCE_EXHAUSTED, 503),

@@ -25,13 +25,13 @@ from gateway.request_steps import RequestSteps
 from gateway.streams import framing
 from gateway.streams.bounds import bounds_of
 from gateway.streams.content_stream import ContentStream
-from gateway.streams.conversation import Conversation, FrameCodec
 from gateway.streams.ends import CLIENT_GONE
 from gateway.streams.event_stream import EventStream
 from gateway.streams.messages import compile_event, compile_frame
 from gateway.streams.open_stream import Holder, OpenStream
 from gateway.streams.renewals import Renew
 from gateway.streams.service_messages import ServiceMessages
+from gateway.streams.two_way_stream import FrameCodec, TwoWayStream
 
 _OK = 200
 _SWITCHING_PROTOCOLS = 101
@@ -188,24 +188,24 @@ class WebSocketEndpoint:
         await self._steps.check_handshake(request, path)
         self._steps.load_shedder.check()
         stream = await self._opener.open(request, token, claims)
-        conversation: Conversation | None = None
+        two_way: TwoWayStream | None = None
         try:
             self._steps.enter_call(request, token, claims)
             seconds_max = self._opener.bounds.lifetime_seconds + UPSTREAM_GRACE_SECONDS
             call = self._method.open(limit_seconds=seconds_max)
             renew = self._renewal(request, stream)
-            opened = conversation = Conversation(request, call, self._codec(request, path), stream, renew)
+            opened = two_way = TwoWayStream(request, call, self._codec(request, path), stream, renew)
             await self._breaker.call(lambda: opened.begin(self._dependencies.deadline_seconds))
         except BaseException as error:
             if isinstance(error, Unavailable):
                 self._steps.load_shedder.record(error)
-            if conversation is not None:
-                await conversation.close()
+            if two_way is not None:
+                await two_way.close()
             else:
                 stream.leave(CLIENT_GONE)
             raise
         headers = _headers(stream.timer.seconds_left, *accepting_headers(request))
-        return Response(_SWITCHING_PROTOCOLS, headers=headers, stream=conversation)
+        return Response(_SWITCHING_PROTOCOLS, headers=headers, stream=two_way)
 
     def _codec(self, request: Request, path: Mapping[str, str]) -> FrameCodec:
         async def read(values: dict[str, Any] | None, data: bytes | None) -> bytes:

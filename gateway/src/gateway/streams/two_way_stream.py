@@ -34,9 +34,9 @@ READ_AHEAD_BYTES = 1024 * 1024
 """How much is read that the service does not take, while the token is nearly over and another one is due:
 what a microphone sends in 30 s."""
 
-AUTH = "auth"
-END = "end"
-CONTROLS = frozenset({AUTH, END})
+AUTH_KEY = "auth"
+END_KEY = "end"
+CONTROLS = frozenset({AUTH_KEY, END_KEY})
 """Keys of frames that are for the gateway: another token, and the end of the client's messages."""
 
 ReadFrame = Callable[[dict[str, Any] | None, bytes | None], Awaitable[bytes]]
@@ -56,7 +56,7 @@ class FrameCodec:
     frame: Callable[[bytes], tuple[bytes, bool]]
 
 
-class Conversation:
+class TwoWayStream:
     """Relays messages between a WebSocket and a call, until either side ends or the stream is to end."""
 
     def __init__(
@@ -83,9 +83,9 @@ class Conversation:
         self._bounds = stream.bounds
         self._timer = stream.timer
         self._renewals = Renewals(renew)
-        self._end = CLIENT_GONE
+        self._end = CLIENT_GONE  # why the stream ends, as far as that is known
         self._first: asyncio.Task[Any] | None = None
-        self._has_ended = False
+        self._client_has_finished = False
         self._warning: asyncio.Task[None] | None = None
 
     async def begin(self, seconds_max: float) -> None:
@@ -194,7 +194,7 @@ class Conversation:
             with suppress(TimeoutError, ServiceError):
                 async with asyncio.timeout(LEAVE_SECONDS):
                     await asyncio.wait({up})
-                    if self._failure_of(up) is None and not self._has_ended:
+                    if self._failure_of(up) is None and not self._client_has_finished:
                         await self._call.end_sending()
                     await asyncio.wait({down})
         return CLIENT_GONE
@@ -213,7 +213,7 @@ class Conversation:
                         await self._control(values)
                         continue
                     request = await self._codec.read(values, None)
-                if self._has_ended:
+                if self._client_has_finished:
                     raise BadRequest("A message came after the end.")
                 await self._call.send(request)
 
@@ -237,15 +237,15 @@ class Conversation:
             raw = await self._call.receive()
 
     async def _control(self, values: dict[str, Any]) -> None:
-        if END in values:
-            if values[END] is not True:
+        if END_KEY in values:
+            if values[END_KEY] is not True:
                 raise InvalidJson
-            if self._has_ended:
+            if self._client_has_finished:
                 raise BadRequest("The messages have ended before.")
-            self._has_ended = True
+            self._client_has_finished = True
             await self._call.end_sending()
             return
-        self._renewals.offer(values[AUTH])
+        self._renewals.offer(values[AUTH_KEY])
 
     def _take_at_once(self, message: bytes | str) -> bool:
         taken = self._renewals.take_at_once(message)
