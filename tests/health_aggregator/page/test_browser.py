@@ -17,6 +17,9 @@ from tests.chromium import CHROMIUM, FLAGS, needs_chromium
 WITHIN_MILLISECONDS = 60_000
 """The limit of a wait on a busy machine."""
 
+REFRESH_MILLISECONDS = 15_000
+"""How often the page fetches itself when nothing happens."""
+
 pytestmark = [pytest.mark.nightly, needs_chromium]
 
 
@@ -120,6 +123,22 @@ def test_shows_a_killed_component_without_a_reload(browser: Browser, stack: Stac
     assert [each for each in errors if "Content Security Policy" in each] == []
     assert page.locator(".incidents li").filter(has_text="user-service").count() >= 1
     keep(page, "status-incident")
+    page.context.close()
+
+
+def test_is_live_again_after_a_refresh_that_failed(browser: Browser, stack: Stack) -> None:
+    """Its stream has stayed open meanwhile, so no reconnection says so."""
+    page = opened(browser, stack)
+    page.clock.install()
+    page.reload()
+    page.wait_for_selector("#live.on", timeout=WITHIN_MILLISECONDS)
+
+    page.route("**/status", lambda route: route.abort())
+    page.clock.run_for(REFRESH_MILLISECONDS)
+    page.wait_for_selector("#live:not(.on)", timeout=WITHIN_MILLISECONDS)
+    page.unroute("**/status")
+    page.clock.run_for(REFRESH_MILLISECONDS)
+    page.wait_for_selector("#live.on", timeout=WITHIN_MILLISECONDS)
     page.context.close()
 
 

@@ -1,10 +1,12 @@
-// Refreshes the status page at each event of the stream and every 15 seconds, and the metrics page, which says how
-// often, at intervals. It replaces the page's content with the server's; without this script the page reloads itself.
+// Keeps a page current: fetches it again and replaces its content. The status page is fetched at each event of the
+// stream and every 15 seconds, the metrics page as often as its `data-seconds` says. Without this script a page reloads
+// itself.
 "use strict";
 (() => {
   const live = document.getElementById("live");
   const word = document.getElementById("live-word");
   const announce = document.getElementById("announce");
+  let stream = null;
   let fetching = false;
   let again = false;
   const seconds = Number(document.body.dataset.seconds);
@@ -26,7 +28,7 @@
     try {
       const answer = await fetch(location.pathname, { cache: "no-store" });
       if (answer.ok) exchange(new DOMParser().parseFromString(await answer.text(), "text/html"));
-      if (seconds) show(answer.ok);
+      show(answer.ok && (!stream || stream.readyState === EventSource.OPEN));
     } catch {
       show(false);
     } finally {
@@ -65,7 +67,7 @@
     setInterval(refresh, seconds * 1000);
     return;
   }
-  const stream = new EventSource("/api/health/stream");
+  stream = new EventSource("/api/health/stream");
   stream.onopen = () => show(true);
   stream.onerror = () => show(false);
   stream.addEventListener("state", refresh);
