@@ -56,7 +56,7 @@ class KeyHolder:
     Attributes:
         role: The user's role; once the key is verified, the role that the key acts in.
         is_active: Whether the user is active.
-        guarded: Whether the account has a second factor: TOTP or a passkey.
+        has_two_factors: As `RightsRule` takes it.
         must_enrol: Whether the key is refused until the user has set up a second factor.
         read_at: When this was read, by the clock of the key's times.
     """
@@ -65,7 +65,7 @@ class KeyHolder:
     role: Role
     is_active: bool
     read_at: datetime
-    guarded: bool = False
+    has_two_factors: bool = False
     must_enrol: bool = False
 
     def check(self) -> None:
@@ -158,7 +158,7 @@ class ApiKeyRepository(Protocol):
         ...
 
 
-def found(holder: KeyHolder | None, text: str, secrets: ApiKeySecrets) -> KeyHolder:
+def verified_holder(holder: KeyHolder | None, text: str, secrets: ApiKeySecrets) -> KeyHolder:
     """Returns the holder if the text is the whole key; takes the same time if there is none.
 
     Raises:

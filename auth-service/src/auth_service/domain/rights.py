@@ -34,14 +34,15 @@ class RightsRule:
 
     admins_need_second_factor: bool = False
 
-    def __call__(self, role: Role, *, guarded: bool) -> Rights:
+    def __call__(self, role: Role, *, has_two_factors: bool) -> Rights:
         """Returns the rights.
 
         Args:
             role: The user's role now.
-            guarded: Whether the account has a second factor, or two factors opened the session.
+            has_two_factors: Of an API key, whether its user's account has TOTP or a passkey. Of a session,
+                whether the account has TOTP, or a passkey opened the session.
         """
-        if self.admins_need_second_factor and role is Role.ADMIN and not guarded:
+        if self.admins_need_second_factor and role is Role.ADMIN and not has_two_factors:
             return Rights(role=Role.USER, must_enrol=True)
         return Rights(role=role)
 

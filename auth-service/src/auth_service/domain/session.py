@@ -92,13 +92,13 @@ class LockedSession:
     Attributes:
         role: The user's role now.
         at: Postgres' clock, read under the lock.
-        guarded: Whether the user has a second factor, or signed in with a passkey.
+        has_two_factors: As `RightsRule` takes it.
     """
 
     session: Session
     role: Role
     at: datetime
-    guarded: bool = False
+    has_two_factors: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ from auth_service.domain.api_key import (
     ApiKey,
     ApiKeySecrets,
     KeyHolder,
-    found,
+    verified_holder,
 )
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import AdminScopeRefused, TooManyApiKeys
@@ -130,7 +130,7 @@ class VerifyApiKey(Component):
         if prefix is None:
             raise TokenInvalid
         async with self.units.statements() as unit:
-            holder = found(await unit.api_keys.find(prefix), text, self.secrets)
+            holder = verified_holder(await unit.api_keys.find(prefix), text, self.secrets)
             try:
                 holder.check()
             except (TokenExpired, TokenRevoked) as refused:
@@ -141,7 +141,7 @@ class VerifyApiKey(Component):
                     await unit.api_keys.keep_digest(holder.key.id, digest)
                 if holder.is_use_due:
                     await unit.api_keys.note_use(holder.key.id)
-                rights = self.rights_of(holder.role, guarded=holder.guarded)
+                rights = self.rights_of(holder.role, has_two_factors=holder.has_two_factors)
                 return replace(holder, role=rights.role, must_enrol=rights.must_enrol)
         await self.audit_refused_key(key=holder.key, reason=refusal.reason, caller=caller)
         raise refusal

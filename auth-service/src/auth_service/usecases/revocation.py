@@ -98,7 +98,7 @@ async def revoke_lost_rights(unit: UnitOfWork, credential: Credential, rights_of
         credential: The user's, locked, as it was before.
         rights_of: Derives what the user may do.
     """
-    if rights_of(credential.role, guarded=False).must_enrol:
+    if rights_of(credential.role, has_two_factors=False).must_enrol:
         await revoke_user(unit, credential.user_id)
 
 

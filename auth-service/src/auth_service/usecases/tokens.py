@@ -36,7 +36,7 @@ class IssueTokens(Component):
             Unavailable: there is no signing key yet.
         """
         session = locked.session
-        rights = self.rights_of(locked.role, guarded=locked.guarded)
+        rights = self.rights_of(locked.role, has_two_factors=locked.has_two_factors)
         grant = AccessGrant(
             user_id=session.user_id,
             session_id=session.id,

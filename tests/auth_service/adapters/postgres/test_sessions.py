@@ -47,7 +47,7 @@ async def test_a_session_opens_for_what_was_verified(units: UnitsOfWork) -> None
         assert len(await unit.audit.after(0, 10)) == 1
 
 
-async def test_a_session_stands_guarded_by_two_factors(units: UnitsOfWork) -> None:
+async def test_a_session_has_two_factors(units: UnitsOfWork) -> None:
     """One of a passkey always; one of a password when the user has a second factor by now."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
@@ -56,11 +56,11 @@ async def test_a_session_stands_guarded_by_two_factors(units: UnitsOfWork) -> No
         by_passkey = (await unit.sign_ins.open(uuid7(), ada, None, entry, passkey(is_backed_up=False))).locked
         assert by_password is not None
         assert by_passkey is not None
-        assert (by_password.guarded, by_passkey.guarded) == (False, True)
+        assert (by_password.has_two_factors, by_passkey.has_two_factors) == (False, True)
 
         async def stand() -> list[bool]:
             locked = [await unit.sessions.lock(each.session.id) for each in (by_password, by_passkey)]
-            return [each is not None and each.guarded for each in locked]
+            return [each is not None and each.has_two_factors for each in locked]
 
         assert await stand() == [False, True]
         await unit.second_factors.begin(ada.user_id, b"sealed")

@@ -57,7 +57,7 @@ class PostgresApiKeys(Component):
             SELECT key.id, user_id, key.name, key.scopes, key.prefix, key.digest, key.created_at,
                    key.expires_at, key.last_used_at, key.revoked_at, role, is_active,
                    second_factor OR EXISTS (SELECT FROM auth.passkeys AS passkey
-                                             WHERE passkey.user_id = key.user_id) AS guarded,
+                                             WHERE passkey.user_id = key.user_id) AS has_two_factors,
                    clock_timestamp() AS read_at
               FROM auth.api_keys AS key JOIN auth.credentials USING (user_id) WHERE key.prefix = $1
             """,
@@ -70,7 +70,7 @@ class PostgresApiKeys(Component):
             role=Role(row["role"]),
             is_active=row["is_active"],
             read_at=row["read_at"],
-            guarded=row["guarded"],
+            has_two_factors=row["has_two_factors"],
         )
 
     async def revoke(self, key_id: UUID, user_id: UUID) -> bool:

@@ -48,7 +48,7 @@ class PostgresSessions(Component):
             session=session_of(row),
             role=Role(row["role"]),
             at=row["at"],
-            guarded=row["second_factor"] or row["by_passkey"],
+            has_two_factors=row["second_factor"] or row["by_passkey"],
         )
 
     async def rotate(self, session: Session, at: datetime, expires_at: datetime) -> bool:

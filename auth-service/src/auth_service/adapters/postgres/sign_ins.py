@@ -252,8 +252,9 @@ class PostgresSignIns(Component):
             auth_time=at,
             amr=amr,
         )
-        guarded = proven.second_factor or session.by_passkey
-        return Opening(locked=LockedSession(session=session, role=Role(row["role"]), at=at, guarded=guarded))
+        has_two = proven.second_factor or session.by_passkey
+        locked = LockedSession(session=session, role=Role(row["role"]), at=at, has_two_factors=has_two)
+        return Opening(locked=locked)
 
 
 def _reserved(row: Any) -> ThrottleState:
