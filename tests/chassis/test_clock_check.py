@@ -24,8 +24,8 @@ def _readiness() -> Readiness:
     return readiness
 
 
-@pytest.fixture(name="may_start")
-def _may_start() -> asyncio.Event:
+@pytest.fixture(name="may_begin")
+def _may_begin() -> asyncio.Event:
     """What a start waits for."""
     return asyncio.Event()
 
@@ -42,46 +42,46 @@ def test_any_two_services_that_become_ready_accept_one_another() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, 13.0, -13.0])
 async def test_a_right_clock_is_ready(
-    readiness: Readiness, may_start: asyncio.Event, valkey: Valkey, seconds: float
+    readiness: Readiness, may_begin: asyncio.Event, valkey: Valkey, seconds: float
 ) -> None:
     """What the limit allows; the check ends."""
-    await check_clock(readiness, may_start, valkey.url, client_name="test", now=clock([seconds]))
+    await check_clock(readiness, may_begin, valkey.url, client_name="test", now=clock([seconds]))
 
     assert readiness.ready
-    assert may_start.is_set()
+    assert may_begin.is_set()
 
 
 @pytest.mark.parametrize("seconds", [60.0, -60.0])
 async def test_a_wrong_clock_keeps_a_start_waiting_until_it_is_set(
-    readiness: Readiness, may_start: asyncio.Event, valkey: Valkey, seconds: float
+    readiness: Readiness, may_begin: asyncio.Event, valkey: Valkey, seconds: float
 ) -> None:
     """`/ready` names the check, and the log says once by how much the clock is wrong."""
     ahead = [seconds]
     with capture_logs() as said:
         check = asyncio.create_task(
-            check_clock(readiness, may_start, valkey.url, client_name="test", now=clock(ahead))
+            check_clock(readiness, may_begin, valkey.url, client_name="test", now=clock(ahead))
         )
         await until(lambda: readiness.checks()[CHECK] is State.FAILING)
-        assert not may_start.is_set()
+        assert not may_begin.is_set()
         ahead.append(0.0)
         await check
 
     assert readiness.ready
-    assert may_start.is_set()
+    assert may_begin.is_set()
     (line,) = said
     assert "set the clocks" in line["event"]
     assert line["ahead_seconds"] == pytest.approx(seconds, abs=1)
 
 
 async def test_without_redis_a_start_goes_on(
-    readiness: Readiness, may_start: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+    readiness: Readiness, may_begin: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis is not needed for a start; it is given time to answer, and asked again later."""
     monkeypatch.setattr(clock_check, "UNREACHABLE_SECONDS", 1.0)
     began = time.monotonic()
     url = f"redis://127.0.0.1:{free_port()}"
-    check = asyncio.create_task(check_clock(readiness, may_start, url, client_name="test"))
-    await may_start.wait()
+    check = asyncio.create_task(check_clock(readiness, may_begin, url, client_name="test"))
+    await may_begin.wait()
 
     assert readiness.ready
     assert time.monotonic() - began >= 1.0

@@ -14,7 +14,7 @@ from textwrap import indent
 import httpx
 import pytest
 
-from chassis import lifecycle
+from chassis import tasks
 
 PROGRAM = """
 import asyncio, sys
@@ -269,7 +269,7 @@ def test_an_idle_service_is_small_and_quick_to_start(program: Program) -> None:
 
 async def test_task_that_loses_a_cancellation_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python 3.11's `wait_for` can lose one: a task is asked again until it ends."""
-    monkeypatch.setattr(lifecycle, "CANCEL_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(tasks, "CANCEL_AGAIN_SECONDS", 0.01)
 
     async def deaf() -> None:
         for _ in range(2):
@@ -279,7 +279,7 @@ async def test_task_that_loses_a_cancellation_is_ended(monkeypatch: pytest.Monke
 
     task = asyncio.create_task(deaf())
     await asyncio.sleep(0)
-    await lifecycle.end_task(task)
+    await tasks.end_task(task)
     assert task.cancelled()
 
 

@@ -31,7 +31,7 @@ _SERVER_TIME = re.compile(rb"\bserver_time_usec:(\d+)")
 
 async def check_clock(
     readiness: Readiness,
-    may_start: asyncio.Event,
+    may_begin: asyncio.Event,
     redis_url: str,
     *,
     client_name: str,
@@ -44,7 +44,7 @@ async def check_clock(
 
     Args:
         readiness: The service's.
-        may_start: Set when the clocks agree, or Redis counts as down.
+        may_begin: Set when the clocks agree, or Redis counts as down.
         redis_url: The Redis whose clock counts.
         client_name: The service's name.
         now: This node's clock.
@@ -60,12 +60,12 @@ async def check_clock(
             is_down = time.monotonic() - began >= UNREACHABLE_SECONDS
             if is_down and readiness.checks()[CHECK] is not State.FAILING:
                 readiness.set(CHECK, ok=True)
-                may_start.set()
+                may_begin.set()
         else:
             is_right = abs(ahead_seconds) <= LIMIT_SECONDS
             readiness.set(CHECK, ok=is_right)
             if is_right:
-                may_start.set()
+                may_begin.set()
                 return
             if time.monotonic() - warned >= _WARN_EVERY_SECONDS:
                 warned = time.monotonic()

@@ -18,11 +18,10 @@ import uvloop
 from chassis import exits, fast_imports
 from chassis.errors import ServiceError
 from chassis.readiness import Readiness
-from chassis.startup_errors import StartupError
+from chassis.startup_errors import StartupError, sentence
+from chassis.tasks import end_task
 
 log = structlog.get_logger()
-
-CANCEL_AGAIN_SECONDS = 1.0
 
 Resource = TypeVar("Resource")
 
@@ -63,6 +62,7 @@ class Lifecycle:
         service: The service's name.
         readiness: Unready until `main` has returned, and again once lingering has ended.
         stopping: Set by the stop signal.
+        held_until: What `may_begin` is still to wait for.
         started: Whether `main` has returned.
         failure: The error of a failed background task.
     """
@@ -75,6 +75,7 @@ class Lifecycle:
         self._resources = AsyncExitStack()
         self._drains: list[Callable[[], Awaitable[None] | None]] = []
         self._stops: list[Callable[[float], Awaitable[None]]] = []
+        self.held_until: asyncio.Event | None = None
         self.started = False
         self.failure: BaseException | None = None
 
@@ -93,11 +94,23 @@ class Lifecycle:
         """
         self._stops.append(callback)
 
+    async def may_begin(self) -> None:
+        """Waits until tasks may begin and ports may listen; what can be wrong is checked before."""
+        if self.held_until is not None:
+            await self.held_until.wait()
+            self.held_until = None
+
     def begin(self, name: str, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Runs a background task; it is cancelled when resources are closed, in reverse order.
 
         A task that fails ends the service with status 1.
+
+        Raises:
+            RuntimeError: the start has not awaited `may_begin`.
         """
+        if self.held_until is not None:
+            work.close()
+            raise RuntimeError(f"{name!r} begins before `may_begin` was awaited")
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._ended)
         self._resources.push_async_callback(end_task, task)
@@ -274,26 +287,3 @@ def _uncancel() -> None:
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()
-
-
-async def end_task(task: "asyncio.Future[None]") -> None:
-    """Cancels a task and waits until it has ended, with any result.
-
-    It cancels repeatedly: `asyncio.wait_for` of Python 3.11, which libraries use, loses a cancellation that
-    arrives together with the result.
-    """
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=CANCEL_AGAIN_SECONDS)
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        task.result()
-
-
-def sentence(error: BaseException) -> str:
-    """Returns one line that explains an error at start-up."""
-    if isinstance(error, StartupError):
-        return str(error)
-    if isinstance(error, ServiceError):
-        cause = f" ({error.__cause__})" if error.__cause__ else ""
-        return f"{error}{cause}".replace("\n", " ")
-    return f"{type(error).__name__}: {error}".replace("\n", " ")

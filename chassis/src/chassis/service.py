@@ -37,7 +37,7 @@ _USAGE = 2
 """What a wrong command line ends with, as with argparse."""
 
 Start = Callable[["Lifecycle", Settings], Awaitable[object]]
-"""Opens everything on the lifecycle and returns once the service can answer."""
+"""Opens and checks everything on the lifecycle, awaits its `may_begin`, and returns once it can answer."""
 
 Command = Callable[[Sequence[str]], int]
 """Takes the arguments after its name and returns the exit status."""

@@ -44,11 +44,13 @@ def serve(
         running.readiness.expect(CHECK)
         await _open_operations(running, settings, name, release or version(f"vestibule-{name}"))
         redis_url = settings.redis_url.get_secret_value()
-        may_start = asyncio.Event()
-        running.begin("clock", check_clock(running.readiness, may_start, redis_url, client_name=name))
+        may_begin = asyncio.Event()
+        running.begin("clock", check_clock(running.readiness, may_begin, redis_url, client_name=name))
         # With a wrong clock it would put good events aside as dead letters, and miss revocations.
-        await may_start.wait()
+        running.held_until = may_begin
         await start(running, settings)
+        if running.held_until is not None:
+            raise RuntimeError("the start has not awaited `may_begin`")
 
     lifecycle.run(
         name,

@@ -1,6 +1,7 @@
 """Errors that end a program before it has started."""
 
 from chassis import exits
+from chassis.errors import ServiceError
 
 
 class StartupError(Exception):
@@ -17,3 +18,13 @@ class StartupRefused(StartupError):
     """No attempt succeeds until a setting, a password or a permission is corrected."""
 
     exit_status = exits.CONFIG
+
+
+def sentence(error: BaseException) -> str:
+    """Returns one line that explains an error at start-up."""
+    if isinstance(error, StartupError):
+        return str(error)
+    if isinstance(error, ServiceError):
+        cause = f" ({error.__cause__})" if error.__cause__ else ""
+        return f"{error}{cause}".replace("\n", " ")
+    return f"{type(error).__name__}: {error}".replace("\n", " ")

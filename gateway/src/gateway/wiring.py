@@ -66,7 +66,6 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     redis = await _limits_redis(lifecycle, settings)
     streams = StreamRegistry(authenticator, StreamSlots(redis))
     events = EventHandler(authenticator.feed, NearCache(), streams)
-    await _follow_events(lifecycle, settings, tokens.keys, events, authenticator)
     dependencies = Dependencies(
         upstreams=upstreams,
         authenticator=authenticator,
@@ -90,6 +89,8 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
         always_secure=settings.tls == "on",
         stopping=lifecycle.stopping.is_set,
     )
+    await lifecycle.may_begin()
+    await _follow_events(lifecycle, settings, tokens.keys, events, authenticator)
     server = await lifecycle.enter(open_http(app, host=settings.host, port=settings.port))
     lifecycle.begin("streams", streams.run())
     lifecycle.on_drain(streams.drain)

@@ -92,6 +92,7 @@ async def start(lifecycle: Lifecycle, settings: HealthSettings) -> None:
     tokens = ServiceTokens(open_service_keys(AGGREGATOR, settings))
     auth = await _open_auth(settings, lifecycle, tokens, certificates)
     witness = None if database is None or auth is None else PostgresWitnessStore(database)
+    await lifecycle.may_begin()
     server, address = await _open_grpc(
         settings, lifecycle, _build_server(settings, tokens, auth, servicer, witness), certificates
     )

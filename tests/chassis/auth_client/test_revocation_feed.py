@@ -9,7 +9,7 @@ import pytest
 from chassis.errors import ServiceError
 from chassis.events import stream
 from chassis.events.tail import Tail
-from chassis.lifecycle import end_task
+from chassis.tasks import end_task
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
 from vestibule.events.v1.events_pb2 import Event, TokensRevoked

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from chassis.events.outbox import Outbox
-from chassis.lifecycle import end_task
 from chassis.postgres.pool import Pool
+from chassis.tasks import end_task
 from vestibule.events.v1.events_pb2 import Event, UserChanged
 
 Begin = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]

@@ -10,7 +10,7 @@ from chassis.events.outbox import Outbox
 from chassis.events.relay import Relay
 from chassis.grpc.call import Call, current_call
 from chassis.ids import uuid7
-from chassis.lifecycle import end_task
+from chassis.tasks import end_task
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
 from vestibule.events.v1.events_pb2 import Event, SignedIn, UserChanged

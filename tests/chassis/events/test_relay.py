@@ -11,8 +11,8 @@ from chassis.events import heartbeat, stream
 from chassis.events import outbox as outbox_module
 from chassis.events.outbox import Outbox, sweep
 from chassis.events.relay import Relay
-from chassis.lifecycle import end_task
 from chassis.postgres.pool import Pool, open_pool
+from chassis.tasks import end_task
 from devstack.postgres import Postgres
 from devstack.valkey import Valkey
 from redis.asyncio import Redis

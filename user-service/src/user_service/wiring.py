@@ -79,6 +79,7 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
             credentials=certificates,
         )
     )
+    await lifecycle.may_begin()
     authenticator = begin_authenticator(
         lifecycle, settings, channel, service=SERVICE, keys=service_tokens.keys
     )

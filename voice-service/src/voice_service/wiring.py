@@ -47,9 +47,6 @@ async def start(lifecycle: Lifecycle, settings: VoiceSettings) -> None:
             credentials=certificates,
         )
     )
-    authenticator = begin_authenticator(
-        lifecycle, settings, to_auth, service=SERVICE, keys=service_tokens.keys
-    )
     audit = EventAuditTrail(service_tokens.keys, redis_url)
     ports = Ports(
         detector=_detector(settings),
@@ -59,6 +56,10 @@ async def start(lifecycle: Lifecycle, settings: VoiceSettings) -> None:
         voices=settings.voice_names,
         answers=await _answers(lifecycle, settings, service_tokens, certificates),
         sessions=Sessions(audit),
+    )
+    await lifecycle.may_begin()
+    authenticator = begin_authenticator(
+        lifecycle, settings, to_auth, service=SERVICE, keys=service_tokens.keys
     )
     server = build_server(service_tokens=service_tokens, authenticator=authenticator)
     server.add(add_VoiceServiceServicer_to_server, VoiceServicer(ports))

@@ -140,7 +140,7 @@ def open_user_channel(
 
 
 async def open_key_ring(settings: AuthSettings, units: PostgresUnitsOfWork) -> KeyRing:
-    """Returns the signing keys, loaded; creates the first one when there is none.
+    """Returns the signing keys, loaded.
 
     Raises:
         StartupError: the master key does not open them.
@@ -149,11 +149,16 @@ async def open_key_ring(settings: AuthSettings, units: PostgresUnitsOfWork) -> K
     reload_seconds = min(RELOAD.total_seconds(), settings.key_publish_seconds / 4)
     ring = KeyRing(units, MasterKey(*settings.master_keys), SystemClock(), reload_seconds)
     try:
-        await EnsureSigningKey(ring.units, ring.master_key, ring.clock)()
         await ring.load()
     except MasterKeyMismatch as error:
         raise StartupError(str(error)) from error
     return ring
+
+
+async def ensure_signing_key(ring: KeyRing) -> None:
+    """Creates the first signing key where there is none."""
+    await EnsureSigningKey(ring.units, ring.master_key, ring.clock)()
+    await ring.load()
 
 
 def totp_secrets(master_key: MasterKey) -> TotpSecrets:

@@ -41,7 +41,7 @@ from auth_service.usecases.audit_verification import FindAuditBeginning, VerifyA
 from auth_service.usecases.master_key import Reseal
 from auth_service.usecases.signing_keys import ListedKey, ListSigningKeys, RotateSigningKey, Rotation
 from auth_service.usecases.user_import import ImportTotals, ImportUsers
-from auth_service.wiring.adapters import open_key_ring, open_user_channel, totp_secrets
+from auth_service.wiring.adapters import ensure_signing_key, open_key_ring, open_user_channel, totp_secrets
 
 _STATEMENT_SECONDS = 60.0
 """A command of minutes does not end because of one slow statement."""
@@ -143,6 +143,7 @@ async def import_users(
     ):
         # What is sealed here has to be readable by the serving processes.
         ring = await open_key_ring(settings, units)
+        await ensure_signing_key(ring)
         run = ImportUsers(
             units,
             GrpcUserImports(channel),

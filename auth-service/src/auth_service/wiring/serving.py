@@ -67,7 +67,7 @@ from auth_service.usecases.registration import FinishStaleRegistrations, Registe
 from auth_service.usecases.retention import PurgeExpired
 from auth_service.usecases.sessions import EndAllSessions
 from auth_service.usecases.signing_keys import RetireSigningKeys, RotateSigningKey
-from auth_service.wiring.adapters import mail_sender, open_key_ring, open_ports
+from auth_service.wiring.adapters import ensure_signing_key, mail_sender, open_key_ring, open_ports
 from chassis import jobs
 
 log = structlog.get_logger()
@@ -108,6 +108,8 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
         issuer=settings.issuer,
         audience=settings.audience,
     )
+    await lifecycle.may_begin()
+    await ensure_signing_key(ring)
     server = serve(service_tokens, ports, authenticator, Documents(settings.product, PageFiles.load()))
     await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)

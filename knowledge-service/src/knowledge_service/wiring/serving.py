@@ -45,6 +45,8 @@ from knowledge_service.adapters.text_extraction.extractor import FileTextExtract
 from knowledge_service.adapters.text_seal import TextSeal
 from knowledge_service.adapters.user_directory import DIRECTORY_SERVICE, GrpcUserDirectory
 from knowledge_service.adapters.webdav import WebDavFolder
+from knowledge_service.domain.embedder import Embedder
+from knowledge_service.domain.passage_index import PassageIndex
 from knowledge_service.domain.source import SYNCS_AT_ONCE
 from knowledge_service.domain.term_weights import TermWeights
 from knowledge_service.settings import KnowledgeSettings
@@ -99,6 +101,9 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
 
     service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     certificates = open_certificates(settings.tls_files)
+    embedder = await open_embedder(lifecycle, settings)
+    index = await open_index(lifecycle, settings, pool, embedder)
+    await lifecycle.may_begin()
 
     async def connect(address: str, *services: ServiceDescriptor) -> ServiceChannel:
         opening = open_channel(
@@ -121,7 +126,14 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
     )
     directory = GrpcUserDirectory(await connect(settings.users_address, DIRECTORY_SERVICE))
     index_document, remove_from_index = await _add_servicers(
-        lifecycle, settings, server, pool, units, directory=directory, hashing=hashing
+        lifecycle,
+        settings,
+        server,
+        units,
+        index=index,
+        embedder=embedder,
+        directory=directory,
+        hashing=hashing,
     )
 
     purge = partial(purge_responses, pool, OUTBOX.schema)
@@ -144,15 +156,14 @@ async def _add_servicers(
     lifecycle: Lifecycle,
     settings: KnowledgeSettings,
     server: GrpcServer,
-    pool: Pool,
     units: PostgresUnitsOfWork,
     *,
+    index: PassageIndex,
+    embedder: Embedder | None,
     directory: GrpcUserDirectory,
     hashing: bytes,
 ) -> tuple[IndexDocument, RemoveFromIndex]:
-    """Opens index and models and adds what clients call; returns what indexes in the background too."""
-    embedder = await open_embedder(lifecycle, settings)
-    index = await open_index(lifecycle, settings, pool, embedder)
+    """Adds what clients call; returns what indexes in the background too."""
     weights = TermWeights(derived_key(hashing, "term-ids"))
     # Storing a document in the index takes two connections, and one is for reads.
     slots = asyncio.Semaphore((settings.postgres_pool_size - 1) // 2)
