@@ -49,9 +49,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
     return GroupScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Sorts tests by group, the longest groups first, so that the workers finish at about the same time."""
-    items.sort(key=lambda item: rank(item.nodeid))
+    items.sort(key=lambda item: rank(item.nodeid, config.getoption("markexpr")))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,6 +16,7 @@ from tests.conftest import ClusterCopy
 from tests.devstack.running import Up, until_none_is_left
 
 UNPRIVILEGED = 65_534
+NIGHTLY = pytest.mark.nightly
 
 
 def _refused(up: Up) -> str:
@@ -40,7 +41,7 @@ def test_taken_port(tmp_path: Path) -> None:
         assert f"AUTH_GRPC_PORT: port {port} is in use; set another one" in line
 
 
-@pytest.mark.parametrize("port", ["http", "70000", "-1"])
+@pytest.mark.parametrize("port", ["http", *(pytest.param(each, marks=NIGHTLY) for each in ("70000", "-1"))])
 def test_no_port(tmp_path: Path, port: str) -> None:
     """A value that is not a port is refused as such."""
     assert f"GATEWAY_PORT={port} is not a port" in _refused(Up(tmp_path, GATEWAY_PORT=port))
@@ -55,7 +56,10 @@ def test_postgres_url_to_nowhere(tmp_path: Path) -> None:
     assert "hidden" not in line
 
 
-@pytest.mark.parametrize("url", ["nonsense", "postgresql://[", "mysql://127.0.0.1/db"])
+@pytest.mark.parametrize(
+    "url",
+    ["nonsense", *(pytest.param(each, marks=NIGHTLY) for each in ("postgresql://[", "mysql://127.0.0.1/db"))],
+)
 def test_postgres_url_that_is_none(tmp_path: Path, url: str) -> None:
     """Not even a URL."""
     assert "POSTGRES_URL" in _refused(Up(tmp_path, POSTGRES_URL=url))

@@ -74,11 +74,12 @@ async def outcome(socket: ClientConnection, sent: bytes) -> int:
     return code
 
 
-async def test_any_frames(echo: Echo) -> None:
-    """Of 300 random sequences, each ends by a documented code or goes on."""
+@pytest.mark.parametrize("number", [80, pytest.param(300, marks=pytest.mark.nightly)])
+async def test_any_frames(echo: Echo, number: int) -> None:
+    """Of so many random sequences, each ends by a documented code or goes on."""
     sequences: list[bytes] = []
 
-    @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(BYTES, max_size=6))
     def draw(frames: list[bytes]) -> None:
         sequences.append(b"".join(frames))

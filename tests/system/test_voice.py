@@ -207,6 +207,7 @@ def stored_rows(system: System) -> Iterator[tuple[str, bytes]]:
         yield f"{schema}.{table}", "\n".join(row for (row,) in rows).encode()
 
 
+@pytest.mark.nightly
 def test_speaking_cuts_the_answer_off(client: Client, speaker: User, chat_server: ChatServer) -> None:
     """Soon (`make bench-voice` measures it), with what was spoken and what was not; no audio follows."""
     chat_server.script = writes(*(f"This is sentence number {number} of many. " for number in range(30)))
@@ -226,6 +227,7 @@ def test_speaking_cuts_the_answer_off(client: Client, speaker: User, chat_server
     assert of_name(before, "answered") == of_name(after, "audio") == []
 
 
+@pytest.mark.nightly
 def test_a_lost_service_is_an_error(client: Client, speaker: User, system: System) -> None:
     """The client of a conversation whose knowledge-service is away gets `error`, then 1013."""
     with opened(client, speaker, "converse") as socket, system.without("knowledge-service"):

@@ -83,6 +83,7 @@ def refusal(client: Client, user: User, call: str) -> int | None:
         return refused.response.status_code
 
 
+@pytest.mark.nightly
 def test_sessions_per_process_are_bounded(client: Client, speaker: User) -> None:
     """A hundred, of 50 API keys with two each. One more is refused by HTTP, until another one ends."""
     owner = client.join(proven=True)

@@ -75,7 +75,7 @@ def declarations() -> list[Declaration]:
         declaration
         for source in tree.product()
         if "prometheus_client" in source.text
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Call) and (declaration := _declared(node, source.module)) is not None
     ]
     return sorted(found, key=lambda each: each.name)

@@ -78,7 +78,7 @@ def test_every_reason_is_documented() -> None:
 
 
 def _classes(source: tree.Source) -> list[ast.ClassDef]:
-    return [node for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)]
+    return [node for node in source.nodes if isinstance(node, ast.ClassDef)]
 
 
 def _reason(error: ast.ClassDef) -> str | None:

@@ -55,7 +55,7 @@ def test_environment_is_read_only_by_settings() -> None:
         f"{source}:{getattr(node, 'lineno', 0)}"
         for source in tree.sources()
         if not _is_in(source.path, ENVIRONMENT_PLACES)
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if _reads_environment(node)
     }
 

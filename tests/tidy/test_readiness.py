@@ -30,7 +30,7 @@ def waits() -> dict[str, set[str]]:
         service = source.path.partition("/")[0]
         if service not in found:
             continue
-        for call in _calls(source.tree, "ask"):
+        for call in _calls(source, "ask"):
             found[service] |= {_service(word.value) for word in call.keywords if word.arg == "waits_for"}
         if AUTHENTICATING in tree.imports(source):
             found[service].add(AUTH_SERVICE)
@@ -70,24 +70,24 @@ def test_every_check_says_what_it_waits_for() -> None:
     unexplained = [
         f"{source}:{call.lineno}"
         for source in tree.product()
-        for call in _calls(source.tree, "expect")
+        for call in _calls(source, "expect")
         if isinstance(call.args[0], ast.Constant) and call.args[0].value not in LOCAL
     ]
     unexplained += [
         f"{source}:{call.lineno}"
         for source in tree.product()
-        for call in _calls(source.tree, "ask")
+        for call in _calls(source, "ask")
         if not any(word.arg == "waits_for" for word in call.keywords)
     ]
 
     assert unexplained == []
 
 
-def _calls(module: ast.Module, method: str) -> list[ast.Call]:
+def _calls(source: tree.Source, method: str) -> list[ast.Call]:
     """Returns the calls of a method of a `readiness`."""
     return [
         node
-        for node in ast.walk(module)
+        for node in source.nodes
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == method

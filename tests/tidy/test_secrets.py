@@ -39,7 +39,7 @@ READS = ("Get", "List", "Verify", "Export", "Stream")
 
 def _imported(source: tree.Source) -> set[str]:
     found = set[str]()
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             found |= {name.name.partition(".")[0] for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:

@@ -1,6 +1,7 @@
 """What `docs/security` promises: every row of its tables names tests, and every one of them exists."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def rows(text: str) -> list[list[str]]:
     ]
 
 
+@functools.cache
 def functions_of(path: Path) -> set[str]:
     """Returns the names of a file's functions."""
     module = ast.parse(path.read_text(encoding="utf-8"))

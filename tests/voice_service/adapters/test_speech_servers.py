@@ -30,7 +30,11 @@ KILLED_AFTER = 25
 AWAY_SECONDS = 2.0
 
 
-@pytest.fixture(scope="module", params=["wyoming", "openai", "deepgram"], name="server")
+PROTOCOLS = ["openai", *(pytest.param(each, marks=pytest.mark.nightly) for each in ("wyoming", "deepgram"))]
+"""A server of each loads the models twice."""
+
+
+@pytest.fixture(scope="module", params=PROTOCOLS, name="server")
 def _server(request: pytest.FixtureRequest) -> Iterator[SpeechServer]:
     with SpeechServer(request.param) as server:
         yield server
@@ -119,6 +123,7 @@ async def spoken_while_killed(server: SpeechServer, restart: Timer | None = None
                 restart.start()
 
 
+@pytest.mark.nightly
 async def test_a_server_killed_within_an_utterance_and_started_again(server: SpeechServer) -> None:
     """Nothing listens for two seconds. The utterance has its whole text."""
     await asyncio.to_thread(server.load)

@@ -82,6 +82,7 @@ def test_an_utterance_ends_with_the_audio() -> None:
     assert found[-1] == SpeechEnded(0, 10 * WINDOW_MS)
 
 
+@pytest.mark.nightly
 def test_three_hours_of_silence_bring_nothing() -> None:
     """No segment, and no memory: a window kept as one number would be 10 MB."""
     segmenter, frame = Segmenter(EnergyDetector()), bytes(size_bytes(1000))

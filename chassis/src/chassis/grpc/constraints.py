@@ -4,6 +4,7 @@ Reading rules by reflection on each call would cost more than the call. Compiled
 type whose fields can hold anything costs nothing at all.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -19,6 +20,7 @@ _Step: TypeAlias = Callable[[Message, str, list[FieldError]], None]
 _Compiled: TypeAlias = dict[str, list[_Step]]
 
 
+@functools.cache
 def compile_validator(message: Descriptor) -> Validator | None:
     """Returns what validates messages of a type; None when any message will do.
 

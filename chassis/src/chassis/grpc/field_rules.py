@@ -4,6 +4,7 @@ Rules of protovalidate that the checks do not know are refused, so that no rule 
 without being enforced.
 """
 
+import functools
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
@@ -84,11 +85,13 @@ _NESTED = {"items": "items", "values": "items", "keys": "keys"}
 _ENUM_RULES = frozenset({"defined_only"})
 
 
+@functools.cache
 def field_rules(field: FieldDescriptor) -> options_pb2.FieldRules:
     """Returns how a field travels and who may see it; empty rules when the proto gives none."""
     return field.GetOptions().Extensions[options_pb2.field]
 
 
+@functools.cache
 def constraints(field: FieldDescriptor) -> Constraints:
     """Returns what a field may hold.
 

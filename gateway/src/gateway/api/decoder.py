@@ -1,6 +1,7 @@
 """Decodes JSON, query strings, paths and headers into messages, with an error for every wrong field."""
 
 import base64
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -43,6 +44,7 @@ def compile_decoder(fields: Iterable[FieldDescriptor]) -> Callable[[Any, Mapping
     return decode
 
 
+@functools.cache
 def compile_text_setter(field: FieldDescriptor) -> Setter:
     """Returns a function that sets a field from the text of a path, query or header."""
     setter = _field_setter(field, {})

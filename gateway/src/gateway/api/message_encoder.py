@@ -1,6 +1,7 @@
 """Encodes messages as JSON values; compiled once per message type."""
 
 import base64
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -15,6 +16,7 @@ Encode: TypeAlias = Callable[[Any], Any]
 _Getter: TypeAlias = Callable[[Any], Any]
 
 
+@functools.cache
 def compile_encoder(message: Descriptor) -> Encode:
     """Returns a function from messages of a type to JSON values."""
     return _message_encoder(message, {})
