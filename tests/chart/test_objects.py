@@ -72,6 +72,7 @@ def test_objects_around_the_release_are_valid(version: str) -> None:
     assert len(own) > 20
 
 
+@pytest.mark.nightly
 def test_helm_3_renders_the_same(helm: Any, helm_3: Any) -> None:
     """The objects do not depend on the version of Helm; generated secrets always differ."""
     assert helm("version", "--short").stdout.startswith("v4.")

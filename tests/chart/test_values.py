@@ -157,6 +157,7 @@ POSSIBLE_VALUES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.nightly
 @given(values=POSSIBLE_VALUES)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_allowed_values_render(render: Render, values: dict[str, Any]) -> None:

@@ -113,7 +113,7 @@ def test_second_stack_in_the_same_folder_is_refused(up: Up) -> None:
     "name",
     [
         "gateway",
-        "postgres",
+        pytest.param("postgres", marks=pytest.mark.nightly),
         pytest.param("user-service", marks=pytest.mark.nightly),
         pytest.param("redis", marks=pytest.mark.nightly),
     ],
@@ -157,6 +157,7 @@ def test_second_start_finds_its_data(tmp_path: Path, copy_cluster: ClusterCopy) 
         assert until_none_is_left(tmp_path) == {}, "a part whose supervisor is gone stops by itself"
 
 
+@pytest.mark.nightly
 def test_ctrl_c_while_starting(tmp_path: Path) -> None:
     """Interrupted in the middle of a start, it leaves nothing behind."""
     with Up(tmp_path) as up:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,5 +54,16 @@ def parsed(raw: bytes) -> Got:
 
 
 async def ask(gateway: Gateway, *pieces: bytes) -> Got:
-    """Sends bytes and returns the first answer."""
-    return parsed(await send(gateway, *pieces))
+    """Sends bytes and returns the first answer, as soon as it is there."""
+    address = gateway.http.base_url
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    for piece in pieces:
+        writer.write(piece)
+        await asyncio.sleep(0.02)
+    async with asyncio.timeout(WITHIN_SECONDS):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"\r\ncontent-length: (\d+)", head, re.IGNORECASE)
+        assert length is not None, head
+        got = head + await reader.readexactly(int(length[1]))
+    writer.close()
+    return parsed(got)

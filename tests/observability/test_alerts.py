@@ -35,6 +35,7 @@ def test_rules_are_sound() -> None:
     promtool("check", "rules", *map(str, rule_files()))
 
 
+@pytest.mark.nightly
 @needs_promtool
 @pytest.mark.parametrize("path", rule_files(), ids=lambda path: path.stem)
 def test_alerts_fire_when_they_should_and_only_then(path: Path, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_the_mail(client: Client, mailbox: Mailbox) -> None:
     assert ada.full_name not in mail.as_string()
 
 
+@pytest.mark.nightly
 def test_user_service_may_be_away(client: Client, system: System, mailbox: Mailbox) -> None:
     """The proof is accepted, and reported to user-service once it runs."""
     ada = client.join()

@@ -131,6 +131,7 @@ def _lose(held: HeldResponses, client: Client, posts: Mapping[str, Post], mine: 
     held.end_leases()
 
 
+@pytest.mark.nightly
 def test_every_change_is_answered_when_asked_again(
     client: Client, system: System, ada: User, posts: dict[str, Post], holds: HeldResponses
 ) -> None:
@@ -156,6 +157,7 @@ def test_every_change_is_answered_when_asked_again(
     assert len(data["confirm totp"]["recovery_codes"]) == 10
 
 
+@pytest.mark.nightly
 def test_a_token_without_its_key_ends_the_session(
     client: Client, system: System, ada: User, holds: HeldResponses
 ) -> None:

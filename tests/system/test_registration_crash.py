@@ -10,6 +10,7 @@ from tests.system.running_system import System
 from tests.waiting import wait_for
 
 
+@pytest.mark.nightly
 def test_interrupted_between_the_halves(client: Client, system: System) -> None:
     """With user-service away an account is pending: no password opens it, and it is finished later.
 

@@ -90,6 +90,7 @@ def test_gateway_that_starts_later_knows(client: Client, system: System) -> None
         assert late.who(user.access_token).outcome == (401, "TOKEN_REVOKED")
 
 
+@pytest.mark.nightly
 def test_without_auth_service(client: Client, system: System) -> None:
     """Valid tokens are accepted without auth-service; calls that need it get 503."""
     user = client.join()
@@ -101,6 +102,7 @@ def test_without_auth_service(client: Client, system: System) -> None:
     client.sign_in(user)
 
 
+@pytest.mark.nightly
 def test_redis_that_lost_its_data(client: Client, other: Client, system: System) -> None:
     """When Redis comes back empty, revoked tokens stay revoked, and new revocations arrive."""
     before, after = client.join(), client.join()

@@ -218,6 +218,7 @@ def test_the_same_folder_twice(client: Client, owner: User, server: WebDavServer
     add(client, owner, server)
 
 
+@pytest.mark.nightly
 def test_a_lost_response(client: Client, owner: User, server: WebDavServer, system: System) -> None:
     """knowledge-service dies after it has added a source: the retry returns that one."""
     headers = {"idempotency-key": owner.id}

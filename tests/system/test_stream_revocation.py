@@ -174,6 +174,7 @@ def test_events_end_too(client: Client, edges: Edges) -> None:
     assert json.loads(rest[-2].removeprefix("data: "))["code"] == "TOKEN_REVOKED"
 
 
+@pytest.mark.nightly
 def test_without_redis(client: Client, edges: Edges, system: System) -> None:
     """No revocation is read then, so auth-service is asked about every stream again and again."""
     user, other = client.join(), client.join()
@@ -215,6 +216,7 @@ def _status(url: str, user: User) -> int:
     return httpx.get(url + TALK, headers=headers, timeout=20).status_code
 
 
+@pytest.mark.nightly
 def test_a_gateway_that_is_stopped(client: Client, system: System, echo_settings: dict[str, str]) -> None:
     """SIGTERM closes WebSockets by 1001 and ends events with `retry:`: their clients come back elsewhere."""
     user = client.join()

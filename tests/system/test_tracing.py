@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 from tests.collector import Collector, Span
 from tests.system.client import PASSWORD, Client, new_email
 from tests.system.running_system import System
@@ -88,6 +90,7 @@ def test_statements_have_no_values(collector: Collector, client: Client) -> None
         assert not [span for span in spans if secret in span.text]
 
 
+@pytest.mark.nightly
 def test_a_failure_is_recorded_though_its_trace_is_not(
     collector: Collector, client: Client, system: System
 ) -> None:
@@ -136,6 +139,7 @@ def test_redis_commands_are_in_the_trace(collector: Collector, system: System) -
     assert "127.0.0.1" not in root.find("gateway: EVALSHA").span.text
 
 
+@pytest.mark.nightly
 def test_only_trusted_proxies_bring_traces(collector: Collector, system: System) -> None:
     """Where proxies are configured, the trace context of other clients is ignored and a new trace begins."""
     stranger, proxied = new_traceparent(), new_traceparent()

@@ -199,6 +199,7 @@ def test_adding_twice(client: Client, admin: User, system: System, receiver: Rec
         assert secret.encode().hex() not in kept
 
 
+@pytest.mark.nightly
 def test_a_lost_response(client: Client, admin: User, system: System, receiver: Receiver) -> None:
     """user-service dies after it has added a webhook: the retry gets that one, whose secret verifies."""
     key, body = new_email(), {"url": receiver.url, "events": ["user.registered"]}

@@ -23,6 +23,7 @@ from tests.chassis.identity.tokens import AUDIENCE, ISSUER, KID, assembled, new_
 
 KEY = new_key()
 OTHER_KEY = new_key()
+RSA_KEY = rsa.generate_private_key(65537, 2048)
 
 
 class Published:
@@ -62,7 +63,6 @@ def forgeries() -> dict[str, str]:
     public = KEY.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    rsa_key = rsa.generate_private_key(65537, 2048)
     other_body = sign(KEY, payload(role="admin")).split(".")[1]
     plain = {"alg": "ES256", "typ": "JWT", "kid": KID}
     return {
@@ -84,7 +84,7 @@ def forgeries() -> dict[str, str]:
         "alg a list": assembled(plain | {"alg": ["ES256"]}, payload(), b"x" * 64),
         "HS256 with the public key": _with_hmac(public),
         "HS256 with an empty key": assembled(plain | {"alg": "HS256"}, payload(), b"x" * 32),
-        "RS256": sign(rsa_key, algorithm="RS256"),
+        "RS256": sign(RSA_KEY, algorithm="RS256"),
         "ES384": sign(ec.generate_private_key(ec.SECP384R1()), algorithm="ES384"),
         "ES256K": sign(ec.generate_private_key(ec.SECP256K1()), algorithm="ES256K"),
         "another issuer's key": sign(OTHER_KEY),
