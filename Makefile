@@ -42,7 +42,7 @@ up: .venv/.runs $(if $(filter 1,$(VOICE)),.venv/.speaks) ## Start the whole syst
 	@exec $(BIN)/python -m devstack up --with-parent
 
 test: .venv/.develops ## Run the tests, all but the long ones, on real Postgres, Valkey and gRPC; ARGS="…" goes to pytest
-	@# Four processes for two cores, three of them with a stack: tests wait a third of their time.
+	@# Four processes for two cores, two of them with a stack: tests wait a third of their time.
 	@$(BIN)/pytest -n 4 $(PARALLEL) -m "not nightly" $(ARGS)
 
 test-nightly: .venv/.develops ## Run the tests that take long

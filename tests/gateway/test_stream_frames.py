@@ -76,7 +76,7 @@ async def outcome(socket: ClientConnection, sent: bytes) -> int:
 
 @pytest.mark.parametrize("number", [80, pytest.param(300, marks=pytest.mark.nightly)])
 async def test_any_frames(echo: Echo, number: int) -> None:
-    """Of so many random sequences, each ends by a documented code or goes on."""
+    """Each random sequence ends by a documented code or goes on."""
     sequences: list[bytes] = []
 
     @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
