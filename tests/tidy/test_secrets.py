@@ -64,10 +64,10 @@ def test_chance_that_can_be_foretold_protects_nothing() -> None:
 
 
 def test_cryptography_is_that_of_kept_libraries() -> None:
-    """`cryptography` and `argon2-cffi` do it, in compiled code; nothing locked does it in Python."""
+    """`cryptography`, `pynacl` and `argon2-cffi` do it, in compiled code; nothing does it in Python."""
     locked = {package["name"] for package in packages()}
 
-    assert locked >= {"cryptography", "argon2-cffi"}
+    assert locked >= {"cryptography", "pynacl", "argon2-cffi"}
     assert locked & HOMEMADE == set()
 
 

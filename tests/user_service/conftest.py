@@ -23,6 +23,7 @@ from devstack.topology import USERS
 from user_service import wiring
 from user_service.adapters.accounts import GrpcAccounts
 from user_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from user_service.adapters.stale_copies import GatheredStaleCopies
 from user_service.adapters.webhook_poster import HttpWebhookPoster
 from user_service.adapters.webhook_secrets import SealedWebhookSecrets
 from user_service.domain.accounts import Accounts
@@ -187,7 +188,10 @@ async def _service(users_pool: Pool, auth: AuthStandIn) -> AsyncIterator[Service
     units, accounts, clock = PostgresUnitsOfWork(users_pool), GrpcAccounts(to_auth), SystemClock()
     server = build_server(service_tokens=service_tokens(wiring.SERVICE), authenticator=authenticator)
     server.add(add_UserServiceServicer_to_server, UserServicer(units, accounts, clock))
-    server.add(add_DirectoryServiceServicer_to_server, DirectoryServicer(units, accounts, clock))
+    server.add(
+        add_DirectoryServiceServicer_to_server,
+        DirectoryServicer(units, accounts, GatheredStaleCopies(units), clock),
+    )
     secrets, poster = SealedWebhookSecrets([b"k" * 32]), HttpWebhookPoster(Destinations())
     server.add(add_WebhookServiceServicer_to_server, WebhookServicer(units, secrets, poster, clock))
     port = await server.start("127.0.0.1:0")

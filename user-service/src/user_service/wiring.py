@@ -33,6 +33,7 @@ from user_service.adapters.accounts import GrpcAccounts
 from user_service.adapters.postgres.outbox import OUTBOX
 from user_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from user_service.adapters.postgres.webhooks import measure_deliveries
+from user_service.adapters.stale_copies import GatheredStaleCopies
 from user_service.adapters.stored_documents import DOCUMENTS_SERVICE, GrpcStoredDocuments
 from user_service.adapters.webhook_poster import HttpWebhookPoster
 from user_service.adapters.webhook_secrets import SealedWebhookSecrets
@@ -88,17 +89,21 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     accounts = GrpcAccounts(channel)
     documents = await _open_documents(lifecycle, settings, service_tokens, certificates)
     clock = SystemClock()
+    stale_copies = GatheredStaleCopies(units)
+    lifecycle.begin("stale copies", stale_copies.run())
     server = build_server(
         service_tokens=service_tokens, authenticator=authenticator, interceptor=_interceptor(settings, units)
     )
     server.add(add_UserServiceServicer_to_server, UserServicer(units, accounts, clock, documents))
-    server.add(add_DirectoryServiceServicer_to_server, DirectoryServicer(units, accounts, clock))
+    server.add(
+        add_DirectoryServiceServicer_to_server, DirectoryServicer(units, accounts, stale_copies, clock)
+    )
 
     _begin_webhooks(lifecycle, settings, pool, units, server)
     purge = partial(purge_responses, pool, OUTBOX.schema)
     lifecycle.begin("response retention", jobs.every(RETENTION_SECONDS, "response retention", purge))
 
-    handlers = event_handlers(units, accounts, clock)
+    handlers = event_handlers(units, accounts, stale_copies, clock)
     _begin_events(lifecycle, settings, service_tokens.keys, handlers, AuditEvents(units))
 
     await serve(lifecycle, settings, server, certificates, authenticator)

@@ -1,12 +1,11 @@
 """Argon2 in the calling thread alone, whatever the parallelism of the hash.
 
 The library's other functions start a thread for each lane. Those would use more than the core that a job of
-the hashing pool has, and their time would not be counted as the job's.
+the hashing pool has, and their time would not be counted as the job's. It is loaded for the first such hash:
+only imported users have one.
 """
 
 from dataclasses import dataclass
-
-from argon2.low_level import Type, core, error_to_str, ffi
 
 FIRST_VERSION = 16
 """That of hashes which do not name theirs."""
@@ -45,6 +44,8 @@ class Argon2:
         Raises:
             ValueError: the parameters are not Argon2's.
         """
+        from argon2.low_level import Type, core, error_to_str, ffi  # noqa: PLC0415 - the first time
+
         out, pwd, salted = (ffi.new("uint8_t[]", each) for each in (size, password, salt))
         context = {
             "version": self.version,

@@ -61,8 +61,8 @@ class HashingPool:
     deadline of its place in the queue. A job is refused when the queue is full, and earlier while
     jobs take so long that it would wait for more than `wait_seconds`.
 
-    Argon2's blocks are kept between jobs, because mapping 19 MiB again costs 5 % of a hash,
-    and given back to the system when no job has come for a while.
+    Blocks of other systems' hashes, up to 32 MiB, are kept between jobs, and given back to the system when
+    no job has come for a while. libsodium gives back its own after each hash.
 
     The threads are nice to the event loop. On a busy machine it would otherwise get one share
     of the time among several, and with it the calls by which other services verify tokens.

@@ -1,5 +1,6 @@
 """The unit of work: all repositories on one connection."""
 
+from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
@@ -21,12 +22,20 @@ class Outbox(Protocol):
         """A user was created, changed or erased."""
         ...
 
-    async def user_stale(self, user_id: UUID) -> None:
-        """Cached copies of a user are out of date; nothing that other services copy has changed."""
+    async def users_stale(self, user_ids: Collection[UUID]) -> None:
+        """Cached copies of users are out of date; nothing that other services copy has changed."""
         ...
 
     async def audit(self, entry: AuditEntry) -> None:
         """Adds an entry to the audit trail."""
+        ...
+
+
+class StaleCopies(Protocol):
+    """Makes cached copies of users go, where losing some does no harm: they expire within seconds."""
+
+    def note(self, user_id: UUID) -> None:
+        """Drops a user's copies at the gateway of this call now, and at others soon."""
         ...
 
 

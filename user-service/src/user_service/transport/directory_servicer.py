@@ -12,7 +12,7 @@ from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceServic
 
 from user_service.domain.accounts import Accounts
 from user_service.domain.tombstone import Tombstone
-from user_service.domain.unit_of_work import UnitsOfWork
+from user_service.domain.unit_of_work import StaleCopies, UnitsOfWork
 from user_service.domain.user_import import ImportResult
 from user_service.transport.messages import imported_user, user_message
 from user_service.usecases.audit import GetAuditClient
@@ -32,10 +32,12 @@ _RESULTS = {
 class DirectoryServicer(DirectoryServiceServicer):
     """Runs one use case per call."""
 
-    def __init__(self, units: UnitsOfWork, accounts: Accounts, clock: Clock) -> None:
+    def __init__(
+        self, units: UnitsOfWork, accounts: Accounts, stale_copies: StaleCopies, clock: Clock
+    ) -> None:
         self._admit_user = AdmitUser(units, accounts, clock)
         self._get_account = GetAccount(units)
-        self._record_sign_in = RecordSignIn(units)
+        self._record_sign_in = RecordSignIn(units, stale_copies)
         self._mark_email_verified = MarkEmailVerified(units, clock)
         self._restore_email = RestoreEmail(units, clock)
         self._import_users = ImportUsers(units)

@@ -10,15 +10,17 @@ from chassis.identity.caller import current_caller
 from vestibule.events.v1.events_pb2 import Event
 
 from user_service.domain.accounts import Accounts
-from user_service.domain.unit_of_work import UnitsOfWork
+from user_service.domain.unit_of_work import StaleCopies, UnitsOfWork
 from user_service.usecases.registration import AdmitUser, CompleteRegistration
 from user_service.usecases.users import RecordSignIn
 
 
-def event_handlers(units: UnitsOfWork, accounts: Accounts, clock: Clock) -> Mapping[str, Handler]:
+def event_handlers(
+    units: UnitsOfWork, accounts: Accounts, stale_copies: StaleCopies, clock: Clock
+) -> Mapping[str, Handler]:
     """Returns the handler for each member of an event's payload. All of them are idempotent."""
     complete_registration = CompleteRegistration(AdmitUser(units, accounts, clock), accounts)
-    record_sign_in = RecordSignIn(units)
+    record_sign_in = RecordSignIn(units, stale_copies)
 
     async def registration_started(event: Event) -> None:
         await complete_registration(caller=current_caller(), user_id=UUID(event.registration_started.user_id))

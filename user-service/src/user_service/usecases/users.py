@@ -10,7 +10,7 @@ from chassis.identity.caller import Caller
 from user_service.domain.audit import Action, entry
 from user_service.domain.listing import Cursor, Filter, Page, Sort, cursor_after
 from user_service.domain.tombstone import Tombstone
-from user_service.domain.unit_of_work import UnitsOfWork
+from user_service.domain.unit_of_work import StaleCopies, UnitsOfWork
 from user_service.domain.user import User
 from user_service.usecases.callers import require_active, require_admin
 
@@ -133,9 +133,11 @@ class RecordSignIn:
     """Records a sign-in: called by auth-service, and again for its event."""
 
     units: UnitsOfWork
+    stale_copies: StaleCopies
 
     async def __call__(self, *, user_id: UUID, signed_in_at: datetime) -> None:
         """Moves the last sign-in forward, never back; an erased user is ignored."""
-        async with self.units.transaction() as unit:
-            if await unit.users.record_sign_in(user_id, signed_in_at):
-                await unit.outbox.user_stale(user_id)
+        async with self.units.statements() as unit:
+            has_moved = await unit.users.record_sign_in(user_id, signed_in_at)
+        if has_moved:
+            self.stale_copies.note(user_id)

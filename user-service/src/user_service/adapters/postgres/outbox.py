@@ -1,5 +1,6 @@
 """Events, written to the outbox in the transaction of the change."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -27,11 +28,11 @@ class PostgresOutbox:
 
     async def user_changed(self, user_id: UUID) -> None:
         """A user was created, changed or erased."""
-        await self._append(Event(tags=[_tag(user_id)], user_changed=UserChanged(user_id=str(user_id))))
+        await self._append(Event(tags=[tag(user_id)], user_changed=UserChanged(user_id=str(user_id))))
 
-    async def user_stale(self, user_id: UUID) -> None:
-        """Cached copies of a user are out of date; nothing that other services copy has changed."""
-        await self._append(Event(tags=[_tag(user_id)]))
+    async def users_stale(self, user_ids: Collection[UUID]) -> None:
+        """Cached copies of users are out of date; nothing that other services copy has changed."""
+        await self._append(Event(tags=map(tag, user_ids)))
 
     async def audit(self, entry: AuditEntry) -> None:
         """Adds an entry to the audit trail, which auth-service keeps; it fetches the client by event id."""
@@ -60,5 +61,6 @@ class PostgresOutbox:
         return await OUTBOX.append(self.connection, event)
 
 
-def _tag(user_id: UUID) -> str:
+def tag(user_id: UUID) -> str:
+    """Returns what gateways keep copies of a user under."""
     return f"user:{user_id}"
