@@ -11,6 +11,8 @@ import json
 import resource
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
+from itertools import cycle
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -38,7 +40,7 @@ class _Connection(asyncio.Protocol):
         """Sends the request."""
         assert self._transport is not None
         self._due = due
-        self._transport.write(self._load.request)
+        self._transport.write(next(self._load.requests))
 
     def data_received(self, data: bytes) -> None:
         """Takes the answer once it is whole."""
@@ -61,21 +63,21 @@ class Load:
     """Requests to one URL and what became of them.
 
     Attributes:
-        request: The request's bytes.
+        requests: The bytes of each next request: one for each body, in turn.
         idle: Connections with nothing to do.
         latencies: Seconds from when each request was due to its answer.
         statuses: How many answers there were of each status.
         unsure: Answers of 503 without `Retry-After`.
     """
 
-    def __init__(self, url: str, headers: list[str], body: str = "") -> None:
+    def __init__(self, url: str, headers: list[str], bodies: Sequence[str] = ()) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
-        verb = "POST" if body else "GET"
-        lines = [f"{verb} {parts.path} HTTP/1.1", f"Host: {parts.netloc}", *headers]
-        if body:
-            lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
-        self.request = ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+        verb = "POST" if bodies else "GET"
+        head = "\r\n".join([f"{verb} {parts.path} HTTP/1.1", f"Host: {parts.netloc}", *headers])
+        json_head = f"{head}\r\nContent-Type: application/json\r\nContent-Length: "
+        posts = [f"{json_head}{len(body)}\r\n\r\n{body}".encode() for body in bodies]
+        self.requests = cycle(posts or [f"{head}\r\n\r\n".encode()])
         self.idle: deque[_Connection] = deque()
         self.latencies: list[float] = []
         self.statuses: Counter[int] = Counter()
@@ -178,7 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("--header", "-H", action="append", default=[])
-    parser.add_argument("--body", default="", help="JSON to POST")
+    parser.add_argument("--body", action="append", default=[], help="JSON to POST; several are sent in turn")
     parser.add_argument("--connections", "-c", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rate", type=float, default=0.0)

@@ -1,7 +1,7 @@
 """The latency of reads during a flood of sign-ins: `make bench-flood`.
 
-Logins with the right password are due at ten times what the hashing threads can do, whatever became of
-those before (open load), while another client asks `GET /api/users/me` at a fixed rate. Quiet and
+Logins of many users with the right passwords are due at ten times what the hashing threads can do, whatever
+became of those before (open load), while another client asks `GET /api/users/me` at a fixed rate. Quiet and
 flooded turns alternate, and the medians are compared, because machines vary. Everything shares
 the machine's cores: the flood takes from the reads whatever it costs to answer and to refuse it. What it
 costs to make is reported; its client has a lower priority, since real floods come from other machines.
@@ -35,7 +35,13 @@ READS_PER_SECOND = 100.0
 CONNECTIONS = 100
 _LEAD_SECONDS = 1.0
 _CLIENT_NICENESS = 10
-FLOODING = {"email": "flood@vestibule.test", "password": "copper-heron-window-tide"}
+USERS = 20
+"""Who sign in: of one user's sign-ins by one client, few are let through at a time."""
+
+FLOODING = [
+    {"email": f"flood{number}@vestibule.test", "password": "copper-heron-window-tide"}
+    for number in range(USERS)
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +87,9 @@ class Bench:
         self._base_url = base_url
         self._seconds = seconds
         self._cores = cores
-        self._login = f"--body={json.dumps(FLOODING)}"
-        person = json.dumps({**FLOODING, "full_name": "Flood"}).encode()
-        ask(f"{base_url}/api/auth/register", body=person)
+        self._logins = [f"--body={json.dumps(each)}" for each in FLOODING]
+        for each in FLOODING:
+            ask(f"{base_url}/api/auth/register", body=json.dumps({**each, "full_name": "Flood"}).encode())
         self._token = self.token()
 
     def token(self) -> str:
@@ -94,7 +100,9 @@ class Bench:
 
     def capacity(self) -> float:
         """Returns how many logins a second are answered when as many wait as may."""
-        busy = said(client(f"{self._base_url}/api/auth/login", self._seconds, self._login, "--connections=8"))
+        busy = said(
+            client(f"{self._base_url}/api/auth/login", self._seconds, *self._logins, "--connections=8")
+        )
         answered: int = busy["statuses"]["200"]
         return answered / self._seconds
 
@@ -118,7 +126,7 @@ class Bench:
         flood = client(
             f"{self._base_url}/api/auth/login",
             self._seconds + 2 * _LEAD_SECONDS,
-            self._login,
+            *self._logins,
             f"--rate={rate}",
             f"--connections={CONNECTIONS}",
             niceness=_CLIENT_NICENESS,
@@ -166,7 +174,7 @@ def measure(stack: Stack, rounds: int, seconds: float, cores: Sequence[int]) -> 
         )
     lasted = rounds * (seconds + 2 * _LEAD_SECONDS)
     print(
-        f"logins/s while flooded {statuses['200'] / lasted:.0f}; refused by 503 {statuses['503']},"
+        f"logins/s while flooded {statuses['200'] / lasted:.0f}; refused {statuses['503']} by 503,"
         f" of them without Retry-After {unsure}"
     )
     logins = sum(statuses.values())
