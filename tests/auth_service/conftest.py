@@ -237,7 +237,7 @@ async def _service(pool: Pool, hashing: HashingPool, directory: DirectoryStandIn
         hasher=Argon2Hasher(hashing, memory_kib=1_024, time_cost=1),
         password_policy=POLICY,
         login_delay=InProcessLoginDelay(),
-        background=AT_ONCE,
+        after_response=AT_ONCE,
         throttle_keys=HmacThrottleKeys(MASTER_KEY.derived("guess-names")),
         device_tokens=DEVICE_TOKENS,
         device_digests=HmacDeviceDigests(MASTER_KEY.derived("known-devices")),

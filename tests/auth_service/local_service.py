@@ -175,7 +175,7 @@ def build_service(
         hasher=hasher,
         password_policy=PasswordPolicy(FakePasswordStrength(), breached),
         login_delay=login_delay,
-        background=AT_ONCE,
+        after_response=AT_ONCE,
         throttle_keys=FakeThrottleKeys(),
         device_tokens=DEVICE_TOKENS,
         signer=signer,

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from auth_service.adapters.background_tasks import BackgroundTasks
+from auth_service.adapters.after_response_tasks import AfterResponseTasks
 from auth_service.adapters.login_delay import TURNS_WAITING_MAX, InProcessLoginDelay
 from auth_service.domain.errors import TooManyAttempts
 from auth_service.domain.login_throttle import FAILURES_MAX, ThrottleKey
@@ -82,10 +82,10 @@ async def test_work_after_an_answer_is_bounded_and_finished() -> None:
     async def fail() -> None:
         raise RuntimeError
 
-    async with BackgroundTasks(tasks_max=3) as background:
-        await background(fail)
+    async with AfterResponseTasks(tasks_max=3) as after_response:
+        await after_response(fail)
         for _ in range(4):
-            await background(work)
+            await after_response(work)
         assert done == []
         gate.set()
 

@@ -77,7 +77,7 @@ class FakeLoginDelay:
 
 
 class AtOnce:
-    """`Background` that does the work before the answer, for tests to see."""
+    """`AfterResponse` that does the work before the answer, for tests to see."""
 
     async def __call__(self, work: Callable[[], Awaitable[None]]) -> None:
         """Does the work."""

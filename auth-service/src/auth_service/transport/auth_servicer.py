@@ -39,7 +39,7 @@ class AuthServicer(AuthServiceServicer):
             secrets=ports.second_factors,
             record_device=ports.record_device,
             clock=clock,
-            background=ports.background,
+            after_response=ports.after_response,
         )
         self.reauthenticate = Reauthenticate(
             units, ports.verify_password, ports.check_code, ports.check_assertion, ports.issue_tokens, clock

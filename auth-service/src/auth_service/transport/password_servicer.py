@@ -18,7 +18,9 @@ class PasswordServicer(PasswordServiceServicer):
     """Runs one use case per call."""
 
     def __init__(self, ports: Ports) -> None:
-        self.forgot_password = ForgotPassword(ports.units, ports.throttle_keys, ports.clock, ports.background)
+        self.forgot_password = ForgotPassword(
+            ports.units, ports.throttle_keys, ports.clock, ports.after_response
+        )
         self.reset_password = ResetPassword(
             MailedTokens(RESETS, "auth.password_reset", ports.units, ports.mail_tokens, ports.clock),
             ports.throttle_keys,

@@ -12,8 +12,8 @@ from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
+from auth_service.domain.after_response import AfterResponse
 from auth_service.domain.audit import audited
-from auth_service.domain.background import Background
 from auth_service.domain.credential import Credential
 from auth_service.domain.device import DeviceTokens
 from auth_service.domain.errors import (
@@ -72,7 +72,7 @@ class Login(Component):
     secrets: SecondFactorSecrets
     record_device: RecordDevice
     clock: Clock
-    background: Background
+    after_response: AfterResponse
 
     async def __call__(
         self,
@@ -215,7 +215,7 @@ class Login(Component):
                 await unit.audit.append(entry)
 
         # Only refusals of known accounts are audited, which takes time: the response must not reveal it.
-        await self.background(note)
+        await self.after_response(note)
 
     async def _strengthen(self, proven: Credential, password: str) -> Credential:
         """Hashes the password again if the parameters have become stronger; later if the pool is busy."""

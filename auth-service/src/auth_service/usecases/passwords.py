@@ -8,8 +8,8 @@ from chassis.idempotency.record import IdempotencyRecord
 from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 
+from auth_service.domain.after_response import AfterResponse
 from auth_service.domain.audit import audited
-from auth_service.domain.background import Background
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import CredentialChanged
 from auth_service.domain.events import EmailVerified
@@ -82,7 +82,7 @@ class ForgotPassword(Component):
     units: UnitsOfWork
     throttle_keys: ThrottleKeys
     clock: Clock
-    background: Background
+    after_response: AfterResponse
 
     async def __call__(self, *, email: str, caller: Caller) -> None:
         """Queues the mail."""
@@ -101,7 +101,7 @@ class ForgotPassword(Component):
                     await unit.audit.append(entry)
 
         # Only known accounts are audited, which takes time: the response must not reveal it.
-        await self.background(note)
+        await self.after_response(note)
 
 
 class ResetPassword(Component):

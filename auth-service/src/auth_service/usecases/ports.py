@@ -7,11 +7,11 @@ from functools import cached_property
 from chassis.clock import Clock
 from chassis.idempotency.record import ResponseSeal
 
+from auth_service.domain.after_response import AfterResponse
 from auth_service.domain.api_key import ApiKeySecrets
 from auth_service.domain.audit_client import AuditClients
 from auth_service.domain.audit_head import HeadVerifier
 from auth_service.domain.audit_witness import AuditWitness
-from auth_service.domain.background import Background
 from auth_service.domain.device import DeviceDigests, DeviceTokens
 from auth_service.domain.login_throttle import LoginDelay, ThrottleKeys
 from auth_service.domain.mail import MailTokens
@@ -49,7 +49,7 @@ class Ports:
     hasher: PasswordHasher
     password_policy: PasswordPolicy
     login_delay: LoginDelay
-    background: Background
+    after_response: AfterResponse
     throttle_keys: ThrottleKeys
     device_tokens: DeviceTokens
     device_digests: DeviceDigests

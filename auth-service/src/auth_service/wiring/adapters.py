@@ -13,10 +13,10 @@ from chassis.lifecycle import Lifecycle
 from chassis.startup_errors import StartupError, StartupRefused
 from vestibule.users.v1 import directory_service_pb2
 
+from auth_service.adapters.after_response_tasks import AfterResponseTasks
 from auth_service.adapters.argon2_hasher import Argon2Hasher
 from auth_service.adapters.audit_heads import EcdsaHeadVerifier
 from auth_service.adapters.audit_witness import WITNESS_SERVICE, GrpcAuditWitness
-from auth_service.adapters.background_tasks import BackgroundTasks
 from auth_service.adapters.breached_passwords import (
     BreachedPasswordsFile,
     BreachedPasswordsFileError,
@@ -101,7 +101,7 @@ async def open_ports(
         hasher=await _open_hasher(lifecycle, settings),
         password_policy=await _open_password_policy(lifecycle, settings),
         login_delay=InProcessLoginDelay(),
-        background=await lifecycle.enter(BackgroundTasks()),
+        after_response=await lifecycle.enter(AfterResponseTasks()),
         throttle_keys=HmacThrottleKeys(*keys.every("guess-names")),
         device_tokens=HmacDeviceTokens(*keys.every("device-tokens")),
         device_digests=HmacDeviceDigests(*keys.every("known-devices")),

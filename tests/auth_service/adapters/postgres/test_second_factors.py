@@ -20,7 +20,7 @@ async def _guarded(unit: UnitOfWork) -> Authenticator:
 
 
 async def test_a_secret_counts_once_confirmed(units: UnitsOfWork) -> None:
-    """Until then a new one takes its place; background none does."""
+    """Until then a new one takes its place; afterwards none does."""
     async with units.transaction() as unit:
         ada = (await admitted(unit)).user_id
         factors = unit.second_factors

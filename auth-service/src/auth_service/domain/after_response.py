@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 
-class Background(Protocol):
+class AfterResponse(Protocol):
     """Runs work after the response, whose time must not reveal it."""
 
     async def __call__(self, work: Callable[[], Awaitable[None]]) -> None:

@@ -17,8 +17,8 @@ _DROPPED = Counter(
 )
 
 
-class BackgroundTasks:
-    """`Background` by tasks; leaving the context waits for those under way."""
+class AfterResponseTasks:
+    """`AfterResponse` by tasks; leaving the context waits for those under way."""
 
     def __init__(self, tasks_max: int = TASKS_MAX) -> None:
         self._tasks_max = tasks_max
@@ -47,4 +47,4 @@ async def _done(work: Callable[[], Awaitable[None]]) -> None:
         await work()
     except Exception:
         _DROPPED.inc()
-        log.exception("background task after a response failed")
+        log.exception("work after a response failed")
