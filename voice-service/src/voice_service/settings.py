@@ -89,9 +89,8 @@ class VoiceSettings(AuthenticatingSettings):
             name = f"VOICE_{role.upper()}"
             parts = urlsplit(url or "")
             if parts.scheme not in _SCHEMES[kind] or not parts.hostname:
-                raise ValueError(
-                    f"{name}_URL is not where a {kind} backend can be: {_SCHEMES[kind][-1]}://host…"
-                )
+                forms = " or ".join(f"{scheme}://host…" for scheme in _SCHEMES[kind])
+                raise ValueError(f"{name}_URL must be {forms} where {name} is {kind}")
             if kind == "wyoming" and parts.port is None:
                 raise ValueError(f"{name}_URL names no port")
             if kind in ("openai", "deepgram") and not getattr(self, f"{role}_model"):

@@ -13,9 +13,9 @@ from voice_service.domain.answers import Answers
 from voice_service.domain.segmenter import SpeechBegan
 from voice_service.domain.session import Action, Message, Session
 from voice_service.usecases.events import Audio, Emit, Ended, Event, Final, events_of
+from voice_service.usecases.listening import listen
 from voice_service.usecases.ports import Ports
 from voice_service.usecases.sessions import NotBegun
-from voice_service.usecases.transcription import listen
 from voice_service.usecases.turn import Turn
 
 

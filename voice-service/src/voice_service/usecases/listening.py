@@ -2,14 +2,17 @@
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
 from time import monotonic
 
-from chassis.errors import ServiceError
+from chassis.errors import Invalid, ServiceError
 
-from voice_service.domain.audio import milliseconds
+from voice_service.domain.audio import check, milliseconds
 from voice_service.domain.backends import SpeechDetector, Transcriber
 from voice_service.domain.segmenter import Segment, Segmenter, SpeechBegan, SpeechEnded, SpeechWent
-from voice_service.usecases.events import Emit, Final, Partial
+from voice_service.domain.session import Finish, Message, Pace, Session, Start
+from voice_service.usecases.events import Emit, Final, Partial, Started
+from voice_service.usecases.ports import Ports
 from voice_service.usecases.recognition import Recognition
 
 _UNFINISHED_MAX = 2
@@ -110,3 +113,55 @@ class Listening:
         if text:
             took_ms = round((monotonic() - ended_at) * 1000)
             await self._emit(Final(text, ended.begin_ms, ended.end_ms, took_ms))
+
+
+async def listen(
+    messages: AsyncIterator[Message],
+    session: Session,
+    ports: Ports,
+    emit: Emit,
+    emit_speech: Emit,
+    *,
+    sample_rate: int = 0,
+) -> None:
+    """Takes in a client's messages until it finishes or ends its stream; then every utterance is final.
+
+    Args:
+        messages: What the client sends.
+        session: Its session, which gets the length of the audio.
+        ports: The ports of the service.
+        emit: Takes the event that the session has begun.
+        emit_speech: Takes the events of its utterances.
+        sample_rate: Of the audio that the client will get.
+
+    Raises:
+        Invalid: a message is wrong, or comes in the wrong order.
+        BackendFailed: the transcriber has failed.
+    """
+    pace = Pace(monotonic())
+    listening: Listening | None = None
+    session.amounts["audio_ms"] = 0
+    try:
+        async for message in messages:
+            if isinstance(message, Start):
+                if listening is not None:
+                    raise Invalid.on("start", "must be sent once")
+                if not {message.language, message.language.partition("-")[0]} & {*ports.languages}:
+                    raise Invalid.on("start.language", f"must be one of {', '.join(ports.languages)}")
+                listening = Listening(ports.detector(), ports.transcriber, message.language, emit_speech)
+                await emit(Started(str(session.id), sample_rate))
+                continue
+            if listening is None:
+                raise Invalid.on("start", "must be the first message")
+            if isinstance(message, Finish):
+                break
+            check(message)
+            await listening.add(message)
+            session.amounts["audio_ms"] = listening.received_ms
+            await asyncio.sleep(pace.seconds_to_wait(milliseconds(len(message)), monotonic()))
+        if listening is None:
+            raise Invalid.on("start", "must be the first message")
+        await listening.finish()
+    finally:
+        if listening is not None:
+            await listening.close()

@@ -77,7 +77,7 @@ class Turn:
     def cleared(self, took_ms: int) -> Cleared:
         """Returns what was spoken until now, and what was not."""
         now = monotonic()
-        length = max((length for length, at in self._ends if at <= now), default=0)
+        length = max((length for length, ends_at in self._ends if ends_at <= now), default=0)
         return Cleared(self._written[:length].strip(), self._written[length:].strip(), took_ms)
 
     async def _write(self) -> None:
@@ -108,8 +108,8 @@ class Turn:
         """Sends audio when it is nearly due."""
         rate = self._synthesizer.sample_rate
         part_bytes = size_bytes(_PART_MS, rate)
-        for at in range(0, len(audio), part_bytes):
-            part = audio[at : at + part_bytes]
+        for offset in range(0, len(audio), part_bytes):
+            part = audio[offset : offset + part_bytes]
             now = monotonic()
             self._plays_until = max(self._plays_until, now)
             with suppress(TimeoutError):
