@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from health_aggregator.domain.board import CUT_OFF, Board
+from health_aggregator.domain.board import ISOLATED, Board
 from health_aggregator.domain.check import CheckResult, Outcome
 from health_aggregator.domain.state import State, Status
 from health_aggregator.domain.target import Target
@@ -135,12 +135,12 @@ def test_losing_the_own_network_is_not_everything_down() -> None:
     own = next(each for each in bench.board.components() if each.name == "self")
     assert [bench.state(name) for name in NAMES] == [State.STALE] * 4
     assert [bench.cause(name) for name in NAMES] == ["self"] * 4
-    assert (own.error, own.degraded) == (CUT_OFF, True)
+    assert (own.error, own.degraded) == (ISOLATED, True)
     assert Status.DEGRADED is bench.board.status()
 
     bench.record(GOOD, *NAMES)
     assert [bench.state(name) for name in NAMES] == [State.UP] * 4
-    assert not bench.board.cut_off
+    assert not bench.board.is_isolated
 
 
 def test_failures_right_after_the_start_are_ignored() -> None:
@@ -157,7 +157,7 @@ def test_refusals_are_responses() -> None:
     bench.record(GOOD, *NAMES)
 
     assert bench.record(BAD, *NAMES, times=3) == [State.DOWN] * 4
-    assert not bench.board.cut_off
+    assert not bench.board.is_isolated
 
 
 def test_with_two_targets_silence_is_down() -> None:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from chassis.pages.style import base_style
-from health_aggregator.domain.board import CUT_OFF, Component
+from health_aggregator.domain.board import ISOLATED, Component
 from health_aggregator.domain.history import Incident, Period
 from health_aggregator.domain.service_metrics import ServiceMetrics
 from health_aggregator.domain.state import State, Status
@@ -141,7 +141,7 @@ def test_speaks_german() -> None:
 
 def test_reports_that_the_aggregator_is_cut_off() -> None:
     """The page says that its states may be out of date."""
-    page = a_page(a_component("health-aggregator", degraded=True, error=CUT_OFF), status=Status.DEGRADED)
+    page = a_page(a_component("health-aggregator", degraded=True, error=ISOLATED), status=Status.DEGRADED)
 
     assert "health-aggregator cannot reach any component" in page
 

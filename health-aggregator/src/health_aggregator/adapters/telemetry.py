@@ -93,5 +93,5 @@ class StateCollector:
         yield GaugeMetricFamily(
             "health_observer_cut_off",
             "1 while no target responds, so that health-aggregator's own network is suspected.",
-            value=float(self._board.cut_off),
+            value=float(self._board.is_isolated),
         )

@@ -10,14 +10,14 @@ from datetime import datetime
 
 from health_aggregator.domain.causes import find_causes
 from health_aggregator.domain.check import CheckResult, Outcome
-from health_aggregator.domain.cut_off import Evidence
 from health_aggregator.domain.damping import Damped, step
 from health_aggregator.domain.evaluation import ComponentState, evaluate
+from health_aggregator.domain.isolation import Evidence
 from health_aggregator.domain.schedule import stale_after_seconds
 from health_aggregator.domain.state import Change, State, Status
 from health_aggregator.domain.target import Target
 
-CUT_OFF = "cut off from everything it watches"
+ISOLATED = "cut off from everything it watches"
 # A component that starts together with this process is not called down at once.
 _GRACE_SECONDS = 5.0
 _NO_RESULT = "no result for too long"
@@ -171,7 +171,7 @@ class Board:
             self._clear_cache()
 
     @property
-    def cut_off(self) -> bool:
+    def is_isolated(self) -> bool:
         """Whether this process itself seems to have lost its network."""
         return self._evidence().nothing_answers and any(entry.held for entry in self._entries.values())
 
@@ -222,18 +222,18 @@ class Board:
             states = {name: entry.state for name, entry in self._entries.items()}
             depends_on = {name: entry.target.depends_on for name, entry in self._entries.items()}
             self._caused = find_causes(states, depends_on)
-            if self.cut_off:
+            if self.is_isolated:
                 self._caused |= {name: self._own_name for name, entry in self._entries.items() if entry.stale}
         return self._caused
 
     def _show(self) -> tuple[Component, ...]:
-        causes, cut_off = self._causes(), self.cut_off
+        causes, is_isolated = self._causes(), self.is_isolated
         return tuple(
-            self._component(entry, causes.get(name), cut_off=cut_off and name == self._own_name)
+            self._component(entry, causes.get(name), is_isolated=is_isolated and name == self._own_name)
             for name, entry in self._entries.items()
         )
 
-    def _component(self, entry: _Entry, cause: str | None, *, cut_off: bool) -> Component:
+    def _component(self, entry: _Entry, cause: str | None, *, is_isolated: bool) -> Component:
         result = entry.result
         error = result.error if result is not None else None
         if entry.stale and error is None:
@@ -249,11 +249,11 @@ class Board:
             state=entry.state,
             raw=_raw_state(result),
             degraded=(
-                cut_off or mark is not None or (result is not None and result.outcome is Outcome.DEGRADED)
+                is_isolated or mark is not None or (result is not None and result.outcome is Outcome.DEGRADED)
             ),
             latency_seconds=result.latency_seconds if result is not None else None,
             since=entry.since,
-            error=CUT_OFF if cut_off else error or mark,
+            error=ISOLATED if is_isolated else error or mark,
             detail=detail or mark_detail,
             depends_on=entry.target.depends_on,
             caused_by=cause,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 
-from health_aggregator.domain.board import CUT_OFF, Component
+from health_aggregator.domain.board import ISOLATED, Component
 from health_aggregator.domain.history import Incident, Period, Resolution, availability
 from health_aggregator.domain.state import State, Status
 from health_aggregator.page import charts, glyphs
@@ -81,7 +81,7 @@ def _headline(words: Words, content: PageContent) -> str:
 
 def _story(words: Words, content: PageContent) -> str:
     """Returns what is wrong, the causes first."""
-    if any(component.error == CUT_OFF for component in content.components):
+    if any(component.error == ISOLATED for component in content.components):
         return words("status.cut_off")
     roots = sorted(
         (

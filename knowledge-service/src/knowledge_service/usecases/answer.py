@@ -78,9 +78,7 @@ class Answer:
         except ServiceError as error:
             slow = isinstance(error, LanguageModelTooSlow)
             outcome = Outcome.TOO_SLOW if slow else Outcome.UNAVAILABLE
-            log.warning(
-                "answer cut off by an error", reason=error.reason, error=type(error.__cause__).__name__
-            )
+            log.warning("answer ended by an error", reason=error.reason, error=type(error.__cause__).__name__)
             raise
         finally:
             self.observer.ended(outcome, reader.dropped)
