@@ -26,7 +26,7 @@ helm test vestibule --namespace vestibule
 - Migrations run as jobs before new pods start; when one fails, the upgrade fails and the old pods serve on.
 - Secrets that you do not bring are generated once, kept over upgrades and left behind by an uninstall.
 - Every pod is `restricted` by Pod Security, without a service-account token but the aggregator's.
-- Pods may speak only along the arrows of the architecture (`templates/_architecture.tpl`).
+- Pods may connect only as the architecture declares (`templates/_architecture.tpl`).
 - `ci/` holds value sets for common cases; the tests render every one.
 
 ## Values

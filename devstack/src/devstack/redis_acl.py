@@ -19,28 +19,31 @@ ADMIN = "admin"
 
 _CONNECT = "+auth +hello +ping +select +client|setname +client|setinfo"
 _STREAM = "vestibule:events"
-_FOLLOW = f"%R~{_STREAM} %R~vestibule:pulse:auth-service +xread +xrange +info +time"
+_HEARTBEATS = "vestibule:pulse"
+"""Prefix of the keys of heartbeats (`chassis.events.heartbeat`)."""
+
+_DEAD_LETTERS = "vestibule:dead-letters"
+_REFUSED_EVENTS = "vestibule:refused-events"
+_READ_HEARTBEATS = f"%R~{_HEARTBEATS}:{AUTH.name}"
+_FOLLOW = f"%R~{_STREAM} {_READ_HEARTBEATS} +xread +xrange +info +time"
 
 
 def _publishes_and_handles(service: str) -> str:
     """Returns the rules of a service that publishes events and handles those of others."""
     group = "+xreadgroup +xack +xclaim +xautoclaim +xpending +xgroup|create +xgroup|delconsumer"
-    aside = f"(~vestibule:dead-letters:{service} +xadd +xlen +xrange +xdel)"
-    refused = f"(%W~vestibule:refused-events:{service} +set)"
+    dead_letters = f"(~{_DEAD_LETTERS}:{service} +xadd +xlen +xrange +xdel)"
+    refused = f"(%W~{_REFUSED_EVENTS}:{service} +set)"
     return (
-        f"~{_STREAM} %W~vestibule:pulse:{service} +xadd +unlink +xread +xrange +info +time {group}"
-        f" +xinfo|groups +xinfo|consumers {aside} {refused}"
+        f"~{_STREAM} %W~{_HEARTBEATS}:{service} +xadd +unlink +xread +xrange +info +time {group}"
+        f" +xinfo|groups +xinfo|consumers {dead_letters} {refused}"
     )
 
 
 _OWN_RULES: Mapping[str, str] = {
     AUTH.name: _publishes_and_handles(AUTH.name),
-    USERS.name: f"%R~vestibule:pulse:auth-service {_publishes_and_handles(USERS.name)}",
-    KNOWLEDGE.name: f"%R~vestibule:pulse:auth-service {_publishes_and_handles(KNOWLEDGE.name)}",
-    HEALTH.name: (
-        f"%R~{_STREAM} %R~vestibule:dead-letters:* %R~vestibule:refused-events:*"
-        " +info +xinfo|groups +xlen +get"
-    ),
+    USERS.name: f"{_READ_HEARTBEATS} {_publishes_and_handles(USERS.name)}",
+    KNOWLEDGE.name: f"{_READ_HEARTBEATS} {_publishes_and_handles(KNOWLEDGE.name)}",
+    HEALTH.name: (f"%R~{_STREAM} %R~{_DEAD_LETTERS}:* %R~{_REFUSED_EVENTS}:* +info +xinfo|groups +xlen +get"),
     VOICE.name: f"{_FOLLOW} (%W~{_STREAM} +xadd)",
     GATEWAY.name: (
         f"{_FOLLOW}"

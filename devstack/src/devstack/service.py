@@ -101,7 +101,7 @@ class ServiceProcess(Program):
         while not self.is_ready():
             for process in (self, *beside):
                 if not process.is_running:
-                    raise ProgramError(f"{process.name} {process.epitaph()}; see {process.log_path}")
+                    raise ProgramError(f"{process.name} {process.how_it_ended()}; see {process.log_path}")
             if time.monotonic() > deadline:
                 raise ProgramError(
                     f"{self.name} is not ready after {within_seconds:.0f} s: {self._ask()[1]};"
@@ -118,7 +118,7 @@ class ServiceProcess(Program):
         deadline = time.monotonic() + within_seconds
         while self._is_one(gauge):
             if time.monotonic() > deadline or not self.is_running:
-                raise ProgramError(f"{gauge} of {self.name} stays at 1: {self.epitaph()}")
+                raise ProgramError(f"{gauge} of {self.name} stays at 1: {self.how_it_ended()}")
             time.sleep(0.03)
 
     def stop(self) -> None:
@@ -142,7 +142,7 @@ class ServiceProcess(Program):
         """Lets it go on after a pause."""
         self._signal(signal.SIGCONT)
 
-    def epitaph(self, lines: int = 3) -> str:
+    def how_it_ended(self, lines: int = 3) -> str:
         """Says how the latest process ended, with its last lines."""
         status = self.process.returncode if self.process is not None else None
         how = (

@@ -63,7 +63,7 @@ class Supervisor:
             for name in self._parts:
                 self._look_after(name)
             for name in sorted(self._unready):
-                self._welcome(name)
+                self._report_if_back(name)
             time.sleep(LOOK_SECONDS)
 
     def _look_after(self, name: str) -> None:
@@ -74,7 +74,7 @@ class Supervisor:
                 watched.pause_seconds = FIRST_PAUSE_SECONDS
             watched.start_at = now + watched.pause_seconds
             self._terminal.trouble(
-                f"{name} {_epitaph(part)}; starting it again in {watched.pause_seconds:.2g} s"
+                f"{name} {_how_it_ended(part)}; starting it again in {watched.pause_seconds:.2g} s"
             )
             watched.pause_seconds = min(watched.pause_seconds * 2, PAUSE_SECONDS_MAX)
         if watched.start_at is not None and now >= watched.start_at:
@@ -89,7 +89,7 @@ class Supervisor:
         self._stack.write_topology()
         self._unready.add(name)
 
-    def _welcome(self, name: str) -> None:
+    def _report_if_back(self, name: str) -> None:
         part = self._parts[name]
         if part.is_running and (not isinstance(part, ServiceProcess) or part.is_ready()):
             self._unready.discard(name)
@@ -97,8 +97,8 @@ class Supervisor:
             self._terminal.say(f"vestibule: {name} is back after {seconds:.1f} s (process {part.pid})")
 
 
-def _epitaph(part: _Part) -> str:
+def _how_it_ended(part: _Part) -> str:
     if isinstance(part, ServiceProcess):
-        return part.epitaph()
+        return part.how_it_ended()
     status = part.process.returncode if part.process is not None else None
     return f"ended with status {status}: {last_lines(part.folder / 'log')}"

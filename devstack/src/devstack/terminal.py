@@ -66,7 +66,7 @@ class Terminal:
         self.say("")
         self.say(f"  API docs     {stack.base_url}/docs")
         self.say(f"  status page  {stack.base_url}/status")
-        self.say(f"  figures      {stack.base_url}/status/metrics")
+        self.say(f"  metrics      {stack.base_url}/status/metrics")
         if prometheus is not None:
             self.say(f"  alerts       {prometheus.url}/alerts")
         self.say(f"  logs         {stack.folder / 'logs'}")

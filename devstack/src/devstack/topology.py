@@ -1,4 +1,4 @@
-"""The one list of the services: names, ports, schemas, protos, and who calls whom.
+"""The one list of the services: names, ports, schemas, protos, and who calls whom (`Service.calls`).
 
 Chart, images, skaffold, Redis users and tests are generated from it or compared with it.
 """
@@ -37,6 +37,8 @@ class Service:
         grpc_port: Default port of gRPC; None for the gateway.
         package: The package of the protos that it serves; empty for the gateway.
         calls: Names of services whose address it is given, if they run, as `<PREFIX>_<THEIR PREFIX>_ADDRESS`.
+            Two are not among them: auth-service calls its witness, health-aggregator, by a setting of its own
+            (`AUTH_WITNESS_ADDRESS` in `devstack.plan`), and the gateway calls every service.
         schema: What it owns in Postgres.
         switch: The setting that turns it on with `1`; empty for a service that always runs.
     """

@@ -1,10 +1,17 @@
 {{/*
-The arrows of the architecture: what each service calls, where every service is on. NetworkPolicies open these and no others.
-`grpc` names services, `readyAfter` those of them that readiness waits for (in no ring: a Service
-without ready pods has no name in DNS), `metrics` those whose figures are drawn, `backends` parts outside the chart. `connections` are those to Postgres that a
-pod opens besides its pool (`pooled`): the relay's, or the aggregator's few. `package` is what a service
-serves of the protos, `environment` the prefix of its settings, `masterKey` the value under `secrets` that
-names the secret of its master key.
+What each service calls, where every service is on. NetworkPolicies allow these connections and no others.
+
+package      the package of the protos that it serves
+grpc         services that it calls
+readyAfter   those of them that its readiness waits for; never two services for each other, since a Service without ready pods has no
+             name in DNS
+metrics      services whose metrics it reads
+backends     what it connects to outside the chart
+schema       its schema in Postgres; `owner` migrates it, the service runs as `role`
+pooled       whether it has a pool of connections to Postgres of the size in the values
+connections  how many connections to Postgres a pod opens besides that pool
+environment  prefix of its settings
+masterKey    the value under `secrets` that names the secret of its master key
 */}}
 {{- define "vestibule.architecture.whole" -}}
 gateway:
@@ -68,20 +75,20 @@ voice-service:
 {{- define "vestibule.architecture" -}}
 {{- $services := .Values.services }}
 {{- $on := dict }}
-{{- range $service, $arrows := include "vestibule.architecture.whole" . | fromYaml }}
+{{- range $service, $needs := include "vestibule.architecture.whole" . | fromYaml }}
 {{- if dig $service "enabled" true $services }}
-{{- $_ := set $on $service $arrows }}
+{{- $_ := set $on $service $needs }}
 {{- end }}
 {{- end }}
-{{- range $arrows := $on }}
+{{- range $needs := $on }}
 {{- range $kind := list "grpc" "metrics" }}
 {{- $called := list }}
-{{- range index $arrows $kind }}
+{{- range index $needs $kind }}
 {{- if hasKey $on . }}
 {{- $called = append $called . }}
 {{- end }}
 {{- end }}
-{{- $_ := set $arrows $kind $called }}
+{{- $_ := set $needs $kind $called }}
 {{- end }}
 {{- end }}
 {{- toYaml $on }}

@@ -17,7 +17,7 @@ postgresql://{{ .role }}@{{ $postgres.host }}:{{ $postgres.port }}/{{ $postgres.
 {{- define "vestibule.config" -}}
 {{- $root := .root -}}
 {{- $config := $root.Values.config -}}
-{{- $arrows := index (include "vestibule.architecture" $root | fromYaml) .service -}}
+{{- $needs := index (include "vestibule.architecture" $root | fromYaml) .service -}}
 {{- $values := include "vestibule.service.values" . | fromYaml -}}
 {{- $auth := include "vestibule.grpc.address" (dict "root" $root "service" "auth-service") -}}
 {{- $users := include "vestibule.grpc.address" (dict "root" $root "service" "user-service") -}}
@@ -34,28 +34,28 @@ OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
 {{- if not $root.Values.redis.existingSecret }}
 REDIS_URL: {{ $root.Values.redis.url | quote }}
 {{- end }}
-{{- if has "auth-service" $arrows.grpc }}
+{{- if has "auth-service" $needs.grpc }}
 TOKEN_ISSUER: {{ $config.publicUrl | quote }}
 TOKEN_AUDIENCE: {{ $config.audience | quote }}
 {{- end }}
-{{- with $arrows.environment }}
+{{- with $needs.environment }}
 {{ . }}_GRPC_HOST: 0.0.0.0
 {{ . }}_GRPC_PORT: {{ $values.ports.grpc | quote }}
 {{ . }}_HTTP_HOST: 0.0.0.0
 {{ . }}_HTTP_PORT: {{ $values.ports.http | quote }}
-{{- if has "auth-service" $arrows.grpc }}
+{{- if has "auth-service" $needs.grpc }}
 {{ . }}_AUTH_ADDRESS: {{ $auth | quote }}
 {{- end }}
-{{- if has "user-service" $arrows.grpc }}
+{{- if has "user-service" $needs.grpc }}
 {{ . }}_USERS_ADDRESS: {{ $users | quote }}
 {{- end }}
-{{- if has "knowledge-service" $arrows.grpc }}
+{{- if has "knowledge-service" $needs.grpc }}
 {{ . }}_KNOWLEDGE_ADDRESS: {{ include "vestibule.grpc.address" (dict "root" $root "service" "knowledge-service") | quote }}
 {{- end }}
-{{- if $arrows.schema }}
-{{ . }}_POSTGRES_URL: {{ include "vestibule.postgres.url" (dict "root" $root "role" $arrows.role) | quote }}
+{{- if $needs.schema }}
+{{ . }}_POSTGRES_URL: {{ include "vestibule.postgres.url" (dict "root" $root "role" $needs.role) | quote }}
 {{- end }}
-{{- if $arrows.pooled }}
+{{- if $needs.pooled }}
 {{ . }}_POSTGRES_POOL_SIZE: {{ $root.Values.postgres.poolMax | quote }}
 {{- end }}
 {{- end }}
@@ -142,7 +142,7 @@ VOICE_LANGUAGES: {{ join "," . | quote }}
 VOICE_VOICES: {{ join "," $root.Values.voice.voices | quote }}
 {{- else if eq .service "health-aggregator" }}
 {{- $endpoints := dict .service (printf "127.0.0.1:%v" $values.ports.http) }}
-{{- range $arrows.metrics }}
+{{- range $needs.metrics }}
 {{- $_ := set $endpoints . (printf "%s:%v" (include "vestibule.service.name" (dict "root" $root "service" .)) (index $root.Values.services .).ports.http) }}
 {{- end }}
 HEALTH_METRICS: {{ toJson $endpoints | quote }}
@@ -176,7 +176,7 @@ NEXTCLOUD_URL: {{ . | quote }}
 {{/* Secret settings of a service, as entries of `env`. Takes a dict of root and service. */}}
 {{- define "vestibule.secretEnv" -}}
 {{- $root := .root -}}
-{{- $arrows := index (include "vestibule.architecture" $root | fromYaml) .service -}}
+{{- $needs := index (include "vestibule.architecture" $root | fromYaml) .service -}}
 {{- with include "vestibule.shared.key" $root }}
 - name: SERVICE_KEY
   valueFrom:
@@ -191,21 +191,21 @@ NEXTCLOUD_URL: {{ . | quote }}
       name: {{ . }}
       key: {{ ternary $.service "url" $root.Values.redis.userPerService }}
 {{- end }}
-{{- with $arrows.role }}
+{{- with $needs.role }}
 {{ include "vestibule.secretEnv.password" (dict "root" $root "role" .) }}
 {{- end }}
-{{- with $arrows.masterKey }}
+{{- with $needs.masterKey }}
 {{- $secret := include "vestibule.secret.name" (dict "root" $root "existing" (index $root.Values.secrets .) "suffix" (kebabcase .)) }}
-- name: {{ $arrows.environment }}_MASTER_KEY
+- name: {{ $needs.environment }}_MASTER_KEY
   valueFrom:
     secretKeyRef:
       name: {{ $secret }}
-      key: {{ $arrows.environment }}_MASTER_KEY
-- name: {{ $arrows.environment }}_MASTER_KEYS_ACCEPTED
+      key: {{ $needs.environment }}_MASTER_KEY
+- name: {{ $needs.environment }}_MASTER_KEYS_ACCEPTED
   valueFrom:
     secretKeyRef:
       name: {{ $secret }}
-      key: {{ $arrows.environment }}_MASTER_KEYS_ACCEPTED
+      key: {{ $needs.environment }}_MASTER_KEYS_ACCEPTED
       optional: true
 {{- end }}
 {{- if eq .service "voice-service" }}

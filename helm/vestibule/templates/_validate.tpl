@@ -24,9 +24,9 @@
 {{- define "vestibule.validate" }}
 {{- $root := . }}
 {{- $needed := int .Values.postgres.reservedConnections }}
-{{- range $service, $arrows := include "vestibule.architecture" . | fromYaml }}
-{{- if $arrows.schema }}
-{{- $each := add $arrows.connections (ternary $root.Values.postgres.poolMax 0 ($arrows.pooled | default false)) }}
+{{- range $service, $needs := include "vestibule.architecture" . | fromYaml }}
+{{- if $needs.schema }}
+{{- $each := add $needs.connections (ternary $root.Values.postgres.poolMax 0 ($needs.pooled | default false)) }}
 {{- $needed = add $needed (mul (include "vestibule.pods.max" (dict "root" $root "service" $service)) $each) }}
 {{- end }}
 {{- end }}

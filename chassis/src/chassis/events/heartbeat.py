@@ -25,7 +25,7 @@ _VERIFIED_MAX = 8
 
 
 def key(source: str) -> str:
-    """Returns the Redis key of a service's heartbeats. Its name is part of deployed ACLs."""
+    """Returns the Redis key of a service's heartbeats: `pulse` there, a name that deployed ACLs have."""
     return f"vestibule:pulse:{source}"
 
 
