@@ -11,6 +11,7 @@ import structlog
 
 from chassis.backoff import Backoff
 from chassis.errors import ServiceError
+from chassis.lifecycle import Lifecycle
 
 log = structlog.get_logger()
 
@@ -19,6 +20,18 @@ _SPREAD = 0.2
 
 _RETRY_SECONDS = 1.0
 _RETRY_SECONDS_MAX = 60.0
+
+
+def begin(
+    lifecycle: Lifecycle,
+    name: str,
+    seconds: float,
+    job: Callable[[], Awaitable[int]],
+    *,
+    at_once: bool = False,
+) -> None:
+    """Begins to run a job at intervals, as `every` does, until the program stops."""
+    lifecycle.begin(name, every(seconds, name, job, at_once=at_once))
 
 
 async def every(

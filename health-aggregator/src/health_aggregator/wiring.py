@@ -99,9 +99,7 @@ async def start(lifecycle: Lifecycle, settings: HealthSettings) -> None:
     if witness is not None and auth is not None:
         witness_audit = WitnessAudit(GrpcAuditHeadSource(auth), witness, EcdsaHeadVerifier(), clock)
         witnessing = AuditWitnessing(witness_audit, partial(board.mark_degraded, AUTH_SERVICE, CONTRADICTED))
-        lifecycle.begin(
-            "audit witness", jobs.every(_WITNESS_SECONDS, "audit witness", witnessing, at_once=True)
-        )
+        jobs.begin(lifecycle, "witnessing the audit", _WITNESS_SECONDS, witnessing, at_once=True)
     lifecycle.on_drain(scheduler.close)
     lifecycle.on_drain(webhooks.close)
     built_in = BuiltInSource(
@@ -113,11 +111,11 @@ async def start(lifecycle: Lifecycle, settings: HealthSettings) -> None:
         # A faulty file must not keep the backends from being checked.
         await scheduler.set_targets(built_in.without_topology())
     files = [path for path in (settings.topology, settings.config) if path is not None]
-    lifecycle.begin("target files", on_change(files, reload))
-    lifecycle.begin("cluster targets", _on_event(cluster_changed, reload))
-    lifecycle.begin("stale checks", scheduler.run())
-    lifecycle.begin("history", history.run())
-    lifecycle.begin("metrics collection", collect_metrics.run())
+    lifecycle.begin("watching target files", on_change(files, reload))
+    lifecycle.begin("loading targets of the cluster", _on_event(cluster_changed, reload))
+    lifecycle.begin("marking stale checks", scheduler.run())
+    lifecycle.begin("writing history", history.run())
+    lifecycle.begin("collecting metrics", collect_metrics.run())
     server.set_serving(True)
 
 
@@ -145,7 +143,7 @@ class _LazyCluster:
                 settings.kubernetes_url, settings.kubernetes_service_host, settings.kubernetes_service_port
             )
             self._cluster = Cluster(self._changed, api, settings.kubernetes_namespace)
-            self._lifecycle.begin("cluster", self._cluster.run())
+            self._lifecycle.begin("watching the cluster", self._cluster.run())
         return self._cluster
 
 

@@ -101,7 +101,7 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
 
     _begin_webhooks(lifecycle, settings, pool, units, server)
     purge = partial(purge_responses, pool, OUTBOX.schema)
-    lifecycle.begin("response retention", jobs.every(RETENTION_SECONDS, "response retention", purge))
+    jobs.begin(lifecycle, "deleting old responses", RETENTION_SECONDS, purge)
 
     handlers = event_handlers(units, accounts, stale_copies, clock)
     _begin_events(lifecycle, settings, service_tokens.keys, handlers, AuditEvents(units))
@@ -140,13 +140,13 @@ def _begin_webhooks(
         Destinations(allows_http=settings.webhook_http == "on", networks=settings.webhook_networks)
     )
     server.add(add_WebhookServiceServicer_to_server, WebhookServicer(units, secrets, poster, clock))
-    lifecycle.begin("webhooks", SendWebhooks(units, secrets, poster, clock).run())
+    lifecycle.begin("sending webhooks", SendWebhooks(units, secrets, poster, clock).run())
     measure = partial(measure_deliveries, pool)
-    lifecycle.begin("webhook backlog", jobs.every(BACKLOG_SECONDS, "webhook backlog", measure))
+    jobs.begin(lifecycle, "measuring webhooks", BACKLOG_SECONDS, measure)
     reseal = ResealWebhooks(units, secrets)
-    lifecycle.begin("webhook secrets", jobs.every(RESEAL_SECONDS, "webhook secrets", reseal))
+    jobs.begin(lifecycle, "encrypting webhook secrets again", RESEAL_SECONDS, reseal)
     purge = PurgeDeliveries(units)
-    lifecycle.begin("webhook retention", jobs.every(RETENTION_SECONDS, "webhook retention", purge))
+    jobs.begin(lifecycle, "deleting old webhook messages", RETENTION_SECONDS, purge)
 
 
 def _interceptor(settings: UsersSettings, units: PostgresUnitsOfWork) -> Interceptor | None:

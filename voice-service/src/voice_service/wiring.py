@@ -63,7 +63,7 @@ async def start(lifecycle: Lifecycle, settings: VoiceSettings) -> None:
     )
     server = build_server(service_tokens=service_tokens, authenticator=authenticator)
     server.add(add_VoiceServiceServicer_to_server, VoiceServicer(ports))
-    lifecycle.begin("audit", audit.run())
+    lifecycle.begin("publishing session audit events", audit.run())
 
     await serve(lifecycle, settings, server, certificates, authenticator)
     lifecycle.on_stop(audit.drain)

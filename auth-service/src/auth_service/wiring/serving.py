@@ -1,6 +1,5 @@
 """Starts the service: its servicers, the jobs beside them, and their order."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
@@ -119,7 +118,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     _begin_jobs(lifecycle, settings, ports, units)
     _begin_mails(lifecycle, settings, ports)
     _begin_keys(lifecycle, settings, ports, ring, units.pool)
-    lifecycle.begin("verification keys", authenticator.keys.run())
+    lifecycle.begin("fetching verification keys", authenticator.keys.run())
     server.set_serving(True)
 
 
@@ -189,20 +188,20 @@ def _begin_jobs(
     lifecycle: Lifecycle, settings: AuthSettings, ports: Ports, units: PostgresUnitsOfWork
 ) -> None:
     """Begins the jobs that clean up and finish what was interrupted, and the first admin's."""
-    begin = partial(_begin_job, lifecycle)
+    begin = partial(jobs.begin, lifecycle)
     finish_stale = FinishStaleRegistrations(units, ports.finish_registration, ports.clock)
     end_all = EndAllSessions(units, ports.clock, ports.names_ended_sessions)
-    begin("retention", MINUTE_SECONDS, PurgeExpired(units))
-    begin("stale registrations", MINUTE_SECONDS, finish_stale)
-    begin("unended sessions", MINUTE_SECONDS, end_all.finish)
-    begin("mail backlog", MAIL_BACKLOG_SECONDS, partial(measure_backlog, units.pool))
+    begin("deleting what has expired", MINUTE_SECONDS, PurgeExpired(units))
+    begin("finishing stale registrations", MINUTE_SECONDS, finish_stale)
+    begin("ending sessions left over", MINUTE_SECONDS, end_all.finish)
+    begin("measuring queued mails", MAIL_BACKLOG_SECONDS, partial(measure_backlog, units.pool))
     email, password = settings.bootstrap_admin_email, settings.bootstrap_admin_password
     if email is not None and password is not None:
         # Without a policy: the first admin's password is the operator's choice.
         register = Register(units, None, ports.hasher, ports.finish_registration, ports.clock)
         bootstrap = BootstrapAdmin(units, register, ports.clock)
         job = make_first_admin(bootstrap, email, password.get_secret_value())
-        lifecycle.begin("bootstrap admin", job)
+        lifecycle.begin("making the first admin", job)
 
 
 def _begin_mails(lifecycle: Lifecycle, settings: AuthSettings, ports: Ports) -> None:
@@ -214,7 +213,9 @@ def _begin_mails(lifecycle: Lifecycle, settings: AuthSettings, ports: Ports) -> 
     listener = MailQueueListener(settings.postgres_url.get_secret_value(), f"{SERVICE}-mail")
     lifecycle.begin("mail queue listener", listener.run())
     send = SendMails(ports.units, ports.mail_tokens, sender)
-    lifecycle.begin("mails", jobs.when_notified(listener.wait, MAIL_QUEUE_SECONDS, "mails", send))
+    lifecycle.begin(
+        "sending mails", jobs.when_notified(listener.wait, MAIL_QUEUE_SECONDS, "sending mails", send)
+    )
 
 
 def _begin_keys(
@@ -228,14 +229,18 @@ def _begin_keys(
             set_seconds=settings.key_publish_seconds,
             needed_seconds=JWKS_CACHED.total_seconds(),
         )
-    begin = partial(_begin_job, lifecycle)
+    begin = partial(jobs.begin, lifecycle)
     times = Schedule(every=settings.key_rotation, published_for=published_for)
-    lifecycle.begin("signing keys", ring.keep_loaded())
+    lifecycle.begin("reloading signing keys", ring.keep_loaded())
     rotate = RotateSigningKey(ports.units, ring.master_key, times, ports.clock)
-    begin("key rotation", ring.reload_seconds, rotate.if_due)
-    begin("key retirement", ring.reload_seconds, RetireSigningKeys(ports.units, ring.master_key, ports.clock))
+    begin("rotating signing keys", ring.reload_seconds, rotate.if_due)
+    begin(
+        "retiring signing keys",
+        ring.reload_seconds,
+        RetireSigningKeys(ports.units, ring.master_key, ports.clock),
+    )
     recording = partial(record_use, pool, SCHEMA, ring.master_key.key_id)
-    begin("master key in use", RECORDED_EVERY.total_seconds(), recording)
+    begin("recording the master key in use", RECORDED_EVERY.total_seconds(), recording)
     every_seconds = settings.audit_head_seconds
     sign = SignAuditHead(
         ports.units,
@@ -245,10 +250,4 @@ def _begin_keys(
         timedelta(seconds=every_seconds),
         ports.audit_witness,
     )
-    begin("audit heads", every_seconds, AuditSigning(sign))
-
-
-def _begin_job(
-    lifecycle: Lifecycle, name: str, every_seconds: float, job: Callable[[], Awaitable[int]]
-) -> None:
-    lifecycle.begin(name, jobs.every(every_seconds, name, job))
+    begin("signing audit heads", every_seconds, AuditSigning(sign))

@@ -25,7 +25,7 @@ _VERIFIED_MAX = 8
 
 
 def key(source: str) -> str:
-    """Returns the Redis key of a service's heartbeats: `pulse` there, a name that deployed ACLs have."""
+    """Returns the Redis key of a service's heartbeats, by an older word that deployed ACLs contain."""
     return f"vestibule:pulse:{source}"
 
 

@@ -137,13 +137,11 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
     )
 
     purge = partial(purge_responses, pool, OUTBOX.schema)
-    lifecycle.begin("response retention", jobs.every(RETENTION_SECONDS, "response retention", purge))
+    jobs.begin(lifecycle, "deleting old responses", RETENTION_SECONDS, purge)
     recording = partial(record_use, pool, OUTBOX.schema, seal.key_id)
-    lifecycle.begin(
-        "master key in use", jobs.every(RECORDED_EVERY.total_seconds(), "master key in use", recording)
-    )
+    jobs.begin(lifecycle, "recording the master key in use", RECORDED_EVERY.total_seconds(), recording)
     follow = FollowMasterKey(pool, seal)
-    lifecycle.begin("master key", jobs.every(MASTER_KEY_SECONDS, "master key", follow))
+    jobs.begin(lifecycle, "encrypting again under a new master key", MASTER_KEY_SECONDS, follow)
     _begin_indexing(lifecycle, pool, index_document, remove_from_index)
     _begin_events(
         lifecycle, settings, service_tokens.keys, units, EraseIfErased(units, directory, remove_from_index)
@@ -209,9 +207,11 @@ def _begin_indexing(
 ) -> None:
     """Begins to index what waits, and to measure how much that is and what fails."""
     index_waiting = IndexWaiting(index_document.units, index_document, remove_from_index)
-    lifecycle.begin("indexing", jobs.repeat("indexing", index_waiting, pause_seconds=POLL_SECONDS))
+    lifecycle.begin(
+        "indexing documents", jobs.repeat("indexing documents", index_waiting, pause_seconds=POLL_SECONDS)
+    )
     measuring = partial(measure, pool, index_document.model)
-    lifecycle.begin("measuring", jobs.every(MEASURE_SECONDS, "measuring", measuring))
+    jobs.begin(lifecycle, "measuring documents", MEASURE_SECONDS, measuring)
 
 
 def _begin_events(
@@ -236,6 +236,6 @@ def _begin_events(
     lifecycle.begin("event consumer", consumer.run())
     erase_missed = EraseMissed(units, erase)
     lifecycle.begin(
-        "missed erasures",
-        jobs.repeat("missed erasures", erase_missed, pause_seconds=ERASE_MISSED_SECONDS),
+        "erasing what was missed",
+        jobs.repeat("erasing what was missed", erase_missed, pause_seconds=ERASE_MISSED_SECONDS),
     )
