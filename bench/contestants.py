@@ -21,8 +21,10 @@ ROOT = Path(__file__).parents[1]
 ADMIN = {"email": "admin@vestibule.test", "password": "marble-otter-sunday-lamp"}
 
 ASGI, STARLETTE, ENVOY = "bare ASGI", "Starlette + grpc.aio", "Envoy"
-CACHED, UNCACHED = "gateway, cached", "gateway, uncached"
+CACHED, CACHED_READ, UNCACHED = "gateway, cached", "gateway, cached, no repeat", "gateway, uncached"
 BARE_SERVICE = "Starlette + grpc.aio, bare servicer"
+
+_UNSAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 
 SERVICE = "service"
 """The process behind the edge that takes the calls."""
@@ -37,12 +39,14 @@ class Contestant:
         url: What is asked for.
         pid: The process in front.
         service_pid: The service that it calls, in place of user-service.
+        headers: Further headers of the request.
     """
 
     name: str
     url: str
     pid: int
     service_pid: int | None = None
+    headers: tuple[str, ...] = ()
 
     def watched(self, behind: dict[str, int]) -> dict[str, int]:
         """Returns the processes whose cost is measured, by name."""
@@ -174,6 +178,8 @@ def _contestants(
         process = _process(folder, "envoy", [str(proxy), "-c", str(settings), *options], port)
         yield Contestant(ENVOY, f"http://127.0.0.1:{port}{path}", running.enter_context(process))
     yield Contestant(CACHED, f"{base}/api/users/me", gateway)
+    # Heads with a trace are read each time, as if each were the first of its client.
+    yield Contestant(CACHED_READ, f"{base}/api/users/me", gateway, headers=(f"traceparent: {_UNSAMPLED}",))
     yield Contestant(UNCACHED, f"{base}{path}", gateway)
 
 

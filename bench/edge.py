@@ -74,7 +74,7 @@ def as_json(turns: list[Turn]) -> list[dict[str, Any]]:
 
 
 def _turn(comparison: Comparison, contestant: Contestant, plan: Plan, token: str) -> Turn:
-    headers = [f"Authorization: Bearer {token}"]
+    headers = [f"Authorization: Bearer {token}", *contestant.headers]
     watched = contestant.watched(comparison.behind())
     before = {name: cpu_seconds(pid) for name, pid in watched.items()}
     began = time.monotonic()

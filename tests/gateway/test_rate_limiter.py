@@ -5,7 +5,7 @@ import pytest
 from chassis.redis import open_redis
 from devstack.valkey import Valkey
 from gateway.limits.headers import rate_limit_headers
-from gateway.limits.rate_limiter import Decision, Limit, MemoryRateLimiter, RateLimiter, RedisRateLimiter
+from gateway.limits.rate_limiter import Decision, Limit, MemoryRateLimiter, RedisRateLimiter
 
 from tests.gateway.stack import FakeUpstream, serving_gateway, serving_users, settings
 from tests.user_service.auth_stand_in import AuthStandIn
@@ -17,7 +17,7 @@ THREE = Limit("three", 3, 60)
 async def test_a_window_lets_so_many_through(valkey: Valkey, kind: str) -> None:
     """The fourth has to wait until the first is a window old; others are counted apart."""
     async with open_redis(valkey.url, client_name="t") as redis:
-        limiter: RateLimiter = RedisRateLimiter(redis) if kind == "redis" else MemoryRateLimiter()
+        limiter = RedisRateLimiter(redis) if kind == "redis" else MemoryRateLimiter()
         verdicts = [await limiter.take(THREE, "client") for _ in range(4)]
         other = await limiter.take(THREE, "other")
 
@@ -34,7 +34,7 @@ async def test_the_window_slides(valkey: Valkey, kind: str) -> None:
 
     quick = Limit("quick", 2, 0.3)
     async with open_redis(valkey.url, client_name="t") as redis:
-        limiter: RateLimiter = RedisRateLimiter(redis) if kind == "redis" else MemoryRateLimiter()
+        limiter = RedisRateLimiter(redis) if kind == "redis" else MemoryRateLimiter()
         assert [(await limiter.take(quick, "c")).allowed for _ in range(3)] == [True, True, False]
         await asyncio.sleep(0.35)
         assert (await limiter.take(quick, "c")).allowed

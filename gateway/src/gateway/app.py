@@ -16,11 +16,12 @@ from gateway.http.cors import Cors
 from gateway.http.problem_page import failed_response
 from gateway.http.problems import HttpError, MethodNotAllowed, RouteNotFound
 from gateway.http.request import ClientGone, Receive, Request, Scope
-from gateway.http.response import Response, Send
+from gateway.http.response import Header, Response, Send
 from gateway.http.security_headers import security_headers
 from gateway.http.targets import canonical_path, check_path
 from gateway.limits.request_limits import RequestLimits
 from gateway.pages import Pages
+from gateway.repeats import Repeats
 
 log = structlog.get_logger()
 
@@ -79,6 +80,7 @@ class GatewayApp:
         self._always_secure = always_secure
         self._stopping = stopping
         self._access_log = AccessLog()
+        self._repeats = Repeats(self._headers, self._access_log, stopping)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -96,6 +98,8 @@ class GatewayApp:
             if status == _TOO_LARGE:
                 await request.discard()
             await self._send(request, response, send)
+            if response.read is not None:
+                self._repeats.remember(request, response)
         except ClientGone:
             pass
         finally:
@@ -161,7 +165,8 @@ class GatewayApp:
             raise MethodNotAllowed("GET, HEAD")
         return await page.serve(request)
 
-    async def _send(self, request: Request, response: Response, send: Send) -> None:
+    def _headers(self, request: Request, response: Response) -> list[Header]:
+        """Returns the headers of a response, but those that say how it is sent."""
         secure = self._always_secure or request.secure
         headers = [
             *response.headers,
@@ -181,6 +186,10 @@ class GatewayApp:
             )
         if response.status not in _BODYLESS:
             headers.append((b"content-type", response.content_type))
+        return headers
+
+    async def _send(self, request: Request, response: Response, send: Send) -> None:
+        headers = self._headers(request, response)
         closes = self._stopping() or request.expects_continue
         if closes and _CLOSE not in headers and response.status != _SWITCHING:
             # The client reconnects, to a gateway that stays up. One that waits for 100 (Continue) may send

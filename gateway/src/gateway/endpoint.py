@@ -5,8 +5,11 @@ from typing import Any
 
 from chassis.errors import ServiceError, Unavailable
 from chassis.grpc import committed
+from chassis.grpc.authorization import compile_authorization
 from chassis.grpc.stream_policy import HTTP_BODY
+from chassis.identity.api_key import is_api_key
 from chassis.identity.claims import Claims
+from chassis.identity.verifier import token_digest
 from google.protobuf.message_factory import GetMessageClass
 from vestibule.api.v1.options_pb2 import Cache, MethodPolicy
 
@@ -22,6 +25,7 @@ from gateway.http.problems import error_response
 from gateway.http.request import Request
 from gateway.http.response import Header, Response
 from gateway.http.security_headers import PAGE
+from gateway.repeats import CachedRead
 from gateway.request_steps import RequestSteps
 
 _OK = 200
@@ -42,6 +46,7 @@ class Endpoint:
         self._dependencies = dependencies
         self._enveloped = route.enveloped
         self._steps = RequestSteps(route, dependencies)
+        self._authorize = compile_authorization(route.policy)
         self._parse = GetMessageClass(method.output_type).FromString
         self._encode = compile_response_encoder(route)
         self._status = options.success_status or _OK
@@ -73,9 +78,12 @@ class Endpoint:
         token, claims = await self._steps.admit(request)
         cacheable = claims is not None and self._cache_seconds and self._dependencies.authenticator.feed.fresh
         if cacheable and claims is not None:
-            encoded = self._dependencies.cache.get(self._key(request, claims))
+            key = self._key(request, claims)
+            encoded = self._dependencies.cache.get(key)
             if encoded is not None:
-                return self._finish(request, encoded)
+                response = self._finish(request, encoded)
+                response.read = self._cached_read(token, claims, key)
+                return response
         message = await self._steps.read(request, path, claims)
         call = self._steps.enter_call(request, token, claims)
         call.deadline = self._dependencies.now() + self._deadline_seconds
@@ -122,6 +130,21 @@ class Endpoint:
             claims.scopes,
             request.path,
             request.query,
+        )
+
+    def _cached_read(self, token: str, claims: Claims, key: tuple[object, ...]) -> CachedRead | None:
+        """Returns what a repeat of a request is checked by; None for a caller with an API key."""
+        if is_api_key(token):
+            return None
+        return CachedRead(
+            dependencies=self._dependencies,
+            token_digest=token_digest(token),
+            claims=claims,
+            authorize=self._authorize,
+            limit=self._steps.limit,
+            key=key,
+            finish=self._finish,
+            enveloped=self._enveloped,
         )
 
     def _finish(self, request: Request, encoded: EncodedResponse) -> Response:

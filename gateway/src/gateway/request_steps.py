@@ -23,6 +23,7 @@ class RequestSteps:
 
     Attributes:
         route: The route.
+        limit: The route's own rate limit.
         load_shedder: Refuses calls while the service is overloaded.
     """
 
@@ -30,14 +31,14 @@ class RequestSteps:
         self.route = route
         self.load_shedder = LoadShedder(route.policy.descriptor.name)
         self._dependencies = dependencies
-        self._limit = route_limit(route.policy.descriptor.name, route.policy.options)
+        self.limit = route_limit(route.policy.descriptor.name, route.policy.options)
         self.admit = compile_admission(route.policy, dependencies.authenticator, self.count)
         self._read = compile_reader(route)
         self._read_message = compile_message_reader(route)
 
     async def count(self, request: Request, claims: Claims | None) -> None:
         """Counts the request against the limits, before anything is done for it."""
-        await self._dependencies.limits.count(request, claims, self._limit)
+        await self._dependencies.limits.count(request, claims, self.limit)
         request.announced_body_bytes(self.route.body_bytes_max)
 
     async def read(self, request: Request, path: Mapping[str, str], claims: Claims | None) -> Any:

@@ -29,7 +29,7 @@ from gateway.http.client_address import TrustedProxies
 from gateway.http.cors import Cors
 from gateway.http.envelope import VERSION
 from gateway.limits.leases import LeasingRateLimiter
-from gateway.limits.rate_limiter import Limit, RateLimiter, RedisRateLimiter
+from gateway.limits.rate_limiter import Limit, RedisRateLimiter
 from gateway.limits.request_limits import RequestLimits
 from gateway.limits.stream_slots import StreamSlots
 from gateway.pages import Pages
@@ -158,5 +158,5 @@ async def _limits_redis(lifecycle: Lifecycle, settings: GatewaySettings) -> Redi
     )
 
 
-def _limiter(settings: GatewaySettings, redis: RedisClient) -> RateLimiter | None:
+def _limiter(settings: GatewaySettings, redis: RedisClient) -> LeasingRateLimiter | None:
     return None if settings.rate_limits == "off" else LeasingRateLimiter(RedisRateLimiter(redis))

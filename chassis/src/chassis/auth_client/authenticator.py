@@ -15,7 +15,7 @@ from chassis.identity.api_key import is_api_key
 from chassis.identity.caller import ANONYMOUS, Caller
 from chassis.identity.claims import Claims
 from chassis.identity.keys import REFRESH_SECONDS, KeyCache
-from chassis.identity.verifier import TokenVerifier
+from chassis.identity.verifier import TokenVerifier, token_digest
 from chassis.single_flight import SingleFlight
 
 _INTROSPECTED = Counter(
@@ -85,7 +85,16 @@ class TokenAuthenticator:
         """
         if is_api_key(token):
             return self._api_keys.authenticate_cached(token)
-        claims = self._verifier.verify_cached(token)
+        return self.recall(token_digest(token))
+
+    def recall(self, digest: bytes) -> Claims | None:
+        """Returns the claims of an access token by its digest, as `authenticate_cached` does by the token.
+
+        Raises:
+            TokenExpired: the token has expired.
+            TokenRevoked: the token is revoked.
+        """
+        claims = self._verifier.recall(digest)
         if claims is None:
             return None
         if self._revocations.is_revoked(claims):

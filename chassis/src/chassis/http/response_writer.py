@@ -100,6 +100,23 @@ class ResponseWriterProtocol(StreamedAnswerProtocol):
         super()._start_asgi_task(cycle, app)
 
 
+def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Returns headers as they are sent, each with its line break.
+
+    Raises:
+        ValueError: a header contains a line break.
+    """
+    return _joined([*[name + b": " + value for name, value in headers], b""])
+
+
+def _joined(lines: list[bytes]) -> bytes:
+    head = b"\r\n".join(lines)
+    breaks = len(lines) - 1
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
+        raise ValueError("a header holds a line break")
+    return head
+
+
 def _writer(cycle: RequestResponseCycle, batch: _Batch) -> WriteResponse:
     def write(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
         if cycle.flow.write_paused or cycle.response_started:
@@ -110,10 +127,7 @@ def _writer(cycle: RequestResponseCycle, batch: _Batch) -> WriteResponse:
             cycle.keep_alive = False
         elif not cycle.keep_alive:
             lines.append(_CLOSE)
-        head = b"\r\n".join(lines)
-        breaks = len(lines) - 1
-        if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
-            raise ValueError("a header holds a line break")
+        head = _joined(lines)
         if cycle.disconnected:
             return True
         cycle.response_started = cycle.response_complete = True

@@ -69,7 +69,14 @@ class TokenVerifier:
             TokenInvalid: the token is malformed.
             TokenExpired: the token has expired.
         """
-        digest = _digest(token)
+        return self.recall(token_digest(token))
+
+    def recall(self, digest: bytes) -> Claims | None:
+        """Returns the claims of a cached token by its digest; None if it must be verified.
+
+        Raises:
+            TokenExpired: the token has expired.
+        """
         entry = self._cache.get(digest)
         if entry is None:
             return None
@@ -102,7 +109,7 @@ class TokenVerifier:
             _BAD.inc()
             raise
         _GOOD.inc()
-        self._cache[_digest(token)] = (claims, kid, key)
+        self._cache[token_digest(token)] = (claims, kid, key)
         if len(self._cache) > self._entries_max:
             self._cache.popitem(last=False)
         return claims
@@ -144,7 +151,12 @@ class TokenVerifier:
         )
 
 
-def _digest(token: str) -> bytes:
+def token_digest(token: str) -> bytes:
+    """Returns what a token is cached by.
+
+    Raises:
+        TokenInvalid: it is no token.
+    """
     if len(token) > TOKEN_LENGTH_MAX or not token.isascii():
         raise TokenInvalid
     return hashlib.sha256(token.encode()).digest()

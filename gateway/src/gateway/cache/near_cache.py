@@ -54,6 +54,11 @@ class NearCache(Generic[Value]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def peek(self, key: Hashable) -> Value | None:
+        """Returns what `get` would return, but does not count as a look-up."""
+        entry = self._entries.get(key)
+        return None if entry is None or time.monotonic() >= entry.expires_at else entry.value
+
     def get(self, key: Hashable) -> Value | None:
         """Returns a cached response; None if there is none within its lifetime."""
         entry = self._entries.get(key)

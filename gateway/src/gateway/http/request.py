@@ -124,7 +124,7 @@ class Request:
             path=scope["raw_path"],
             query=scope["query_string"],
             headers=headers,
-            request_id=request_id.decode() if _REQUEST_ID.fullmatch(request_id) else ids.request_id(),
+            request_id=request_id.decode() if is_request_id(request_id) else ids.request_id(),
             client_address=(
                 proxies.client(peer, headers.get(b"x-forwarded-for"), headers.get(b"forwarded"))
                 if trusted
@@ -274,6 +274,11 @@ class Request:
                     size += len(message.get("body", b""))
                     if message["type"] == "http.disconnect" or not message.get("more_body"):
                         return
+
+
+def is_request_id(value: bytes) -> bool:
+    """Returns whether a client's `X-Request-ID` is kept."""
+    return _REQUEST_ID.fullmatch(value) is not None
 
 
 def _has_body(headers: Mapping[bytes, bytes]) -> bool:

@@ -51,6 +51,7 @@ class Response:
         sized: Whether the length of the body is known before it is sent.
         cookies: `Set-Cookie` fields, to which `Secure` is added over TLS.
         content_policy: Its `Content-Security-Policy`; the one of data when empty.
+        read: What the request had to pass (`gateway.repeats.CachedRead`), if the near cache had the response.
     """
 
     status: int
@@ -62,3 +63,4 @@ class Response:
     sized: bool = True
     cookies: tuple[bytes, ...] = ()
     content_policy: bytes = b""
+    read: object = None

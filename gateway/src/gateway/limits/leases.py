@@ -8,6 +8,7 @@ limit per gateway.
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chassis.redis import Script
@@ -73,6 +74,25 @@ class LeasingRateLimiter:
                 if lease.refused:
                     return Decision(False, 0, lease.ends_at - now)  # noqa: FBT003
             await self._renewed(key, limit)
+
+    def take_leased(self, counts: Sequence[tuple[Limit, str]]) -> list[Decision] | None:
+        """Counts one request against several limits if leases allow it at once, and otherwise against none.
+
+        Args:
+            counts: Each limit with the client that it counts.
+        """
+        now = time.monotonic()
+        leases = []
+        for limit, client in counts:
+            lease = self._leases.get((limit.name, client))
+            if lease is None or not lease.tokens or now >= lease.ends_at:
+                return None
+            leases.append(lease)
+        decisions = []
+        for lease in leases:
+            lease.tokens -= 1
+            decisions.append(Decision(True, lease.left + lease.tokens, lease.ends_at - now))  # noqa: FBT003
+        return decisions
 
     async def _renewed(self, key: tuple[str, str], limit: Limit) -> None:
         """Renews a lease, once for all requests that wait for it."""

@@ -3,7 +3,7 @@
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from chassis.redis import RedisClient, Script, explain
@@ -72,14 +72,6 @@ class Decision:
     allowed: bool
     remaining: int
     reset_seconds: float
-
-
-class RateLimiter(Protocol):
-    """Counts requests."""
-
-    async def take(self, limit: Limit, client: str) -> Decision:
-        """Counts one request of a client and decides whether it may proceed."""
-        ...
 
 
 class MemoryRateLimiter:

@@ -15,7 +15,8 @@ from vestibule.api.v1 import options_pb2
 from gateway.http.problems import RateLimited
 from gateway.http.request import Request
 from gateway.limits.headers import rate_limit_headers
-from gateway.limits.rate_limiter import Decision, Limit, RateLimiter
+from gateway.limits.leases import LeasingRateLimiter
+from gateway.limits.rate_limiter import Decision, Limit
 
 _LIMITED = Counter(
     "gateway_rate_limited_total", "Requests refused because their client exceeded a limit.", ["limit"]
@@ -32,7 +33,7 @@ class RequestLimits:
     """
 
     def __init__(
-        self, limiter: RateLimiter | None, authenticator: TokenAuthenticator, total: Limit | None
+        self, limiter: LeasingRateLimiter | None, authenticator: TokenAuthenticator, total: Limit | None
     ) -> None:
         self._limiter = limiter
         self._authenticator = authenticator
@@ -58,18 +59,30 @@ class RequestLimits:
         taken: list[tuple[Limit, Decision]] = []
         # The total comes first: once it is exceeded, Redis is not asked for the route's own.
         if self._total is not None:
-            decision = await limiter.take(self._total, counted_for(request, claims))
+            decision = await limiter.take(self._total, _client(self._total, request, claims))
             taken.append((self._total, decision))
             if not decision.allowed:
                 raise _refusal(request, taken)
         if own is not None:
-            key = counted_for(request, claims) if own.by_user else counted_as(request.client_address)
-            decision = await limiter.take(own, key)
+            decision = await limiter.take(own, _client(own, request, claims))
             taken.insert(0, (own, decision))
             if not decision.allowed:
                 raise _refusal(request, taken)
         if taken:
             request.limit_headers = rate_limit_headers(taken)
+
+    def count_at_once(self, request: Request, claims: Claims, own: Limit | None) -> bool:
+        """Counts a request as `count` does if leases allow it at once; otherwise returns False, uncounted."""
+        if self._limiter is None:
+            return True
+        limits = [limit for limit in (own, self._total) if limit is not None]
+        if not limits:
+            return True
+        decisions = self._limiter.take_leased([(limit, _client(limit, request, claims)) for limit in limits])
+        if decisions is None:
+            return False
+        request.limit_headers = rate_limit_headers(list(zip(limits, decisions, strict=True)))
+        return True
 
     def _cached_claims(self, request: Request) -> Claims | None:
         """Returns the claims of a request's token if they are cached; calls no service."""
@@ -98,6 +111,10 @@ def counted_for(request: Request, claims: Claims | None) -> str:
     if claims.session_id is None:
         return f"key:{claims.token_id.hex}"
     return f"user:{claims.user_id.hex}"
+
+
+def _client(limit: Limit, request: Request, claims: Claims | None) -> str:
+    return counted_for(request, claims) if limit.by_user else counted_as(request.client_address)
 
 
 def _refusal(request: Request, taken: list[tuple[Limit, Decision]]) -> RateLimited:
