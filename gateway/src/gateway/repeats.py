@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
+from weakref import ReferenceType, ref
 
 from chassis.errors import ServiceError
 from chassis.grpc.authorization import Authorize
@@ -124,7 +125,8 @@ class _Repeat:
             route=request.route,
             claims=request.claims,
         )
-        self._encoded: EncodedResponse | None = None
+        # Weak: what the near cache drops, such as an erased user's data, is kept nowhere else.
+        self._encoded: ReferenceType[EncodedResponse] | None = None
         self._before = self._after = b""
 
     def __call__(self, given_id: bytes) -> tuple[bytes, bytes] | None:
@@ -134,9 +136,7 @@ class _Repeat:
         if self._app.stopping() or (given_id and not is_request_id(given_id)):
             return None
         encoded = read.find()
-        if encoded is None or (encoded is not self._encoded and not self._prepare(encoded)):
-            return None
-        if not read.count(request):
+        if encoded is None or not self._has_headers_of(encoded) or not read.count(request):
             return None
         request.request_id = given_id.decode() if given_id else ids.request_id()
         request.traceparent = traces.new_traceparent()
@@ -164,8 +164,10 @@ class _Repeat:
         self._app.access_log.write(request, _OK)
         request.span = None
 
-    def _prepare(self, encoded: EncodedResponse) -> bool:
-        """Makes the headers for another response of the near cache; returns False if it is not as plain."""
+    def _has_headers_of(self, encoded: EncodedResponse) -> bool:
+        """Makes the headers, if the near cache has another response; returns False if it is not as plain."""
+        if self._encoded is not None and self._encoded() is encoded:
+            return True
         request = self._request
         request.limit_headers = []
         response = self._read.finish(request, encoded)
@@ -174,7 +176,7 @@ class _Repeat:
         headers = self._app.headers(request, response)
         at = [name for name, _ in headers].index(_REQUEST_ID)
         self._before, self._after = header_lines(headers[:at]), header_lines(headers[at + 1 :])
-        self._encoded = encoded
+        self._encoded = ref(encoded)
         return True
 
 

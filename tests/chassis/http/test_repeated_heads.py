@@ -76,8 +76,10 @@ async def connected(server: HttpServer) -> AsyncIterator[Client]:
     """Connects a client."""
     host, _, port = server.address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    yield Client(reader, writer)
-    writer.close()
+    try:
+        yield Client(reader, writer)
+    finally:
+        writer.close()
 
 
 async def test_a_repeat_is_answered_by_what_the_app_left() -> None:
@@ -154,6 +156,16 @@ async def test_a_connection_that_closes_is_not_remembered() -> None:
                 assert await client.closed()
 
     assert app.extension == [False, False]
+
+
+async def test_a_folded_id_is_refused_beside_a_repeat() -> None:
+    """What is left of such a head without its first line is no head that was ever answered."""
+    folded = HEAD.replace(b"\r\n\r\n", b"\r\nX-Request-ID: one\r\n two\r\n\r\n")
+    async with open_http(App(), host="127.0.0.1", port=0) as server, connected(server) as client:
+        assert [await client.ask(HEAD) for _ in range(2)] == [READ, REPEATED]
+        client.writer.write(folded)
+        async with asyncio.timeout(20):
+            assert (await client.reader.read()).startswith(b"HTTP/1.1 400 ")
 
 
 async def test_an_answer_that_declines_or_fails_is_forgotten() -> None:

@@ -144,7 +144,7 @@ class RepeatedHeadProtocol(ResponseWriterProtocol):
 
 
 def _without_id(head: bytes) -> tuple[bytes, bytes]:
-    """Returns a head without its request id, and the id."""
+    """Returns a head without its request id, and the id. The parser refuses values of several lines."""
     for name in _NAMES:
         at = head.find(name)
         if at >= 0:

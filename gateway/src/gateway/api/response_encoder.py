@@ -15,7 +15,7 @@ from gateway.http.cookies import set_cookie
 from gateway.http.response import Header
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class EncodedResponse:
     """An encoded response, independent of the request; the near cache holds these.
 
