@@ -223,17 +223,31 @@ async def test_withdrawn_key() -> None:
         await verifier.verify(token)
 
 
-async def test_memory_is_bounded() -> None:
-    """The least recently used token is forgotten, and can be verified again."""
+async def test_cache_is_bounded() -> None:
+    """The oldest token is evicted, and can be verified again."""
     verifier = new_verifier(entries_max=2)
     first, second, third = (sign(KEY) for _ in range(3))
     for token in (first, second, first, third):
         await verifier.verify(token)
 
-    assert verifier.verify_cached(second) is None
-    assert verifier.verify_cached(first) is not None
+    assert verifier.verify_cached(first) is None
+    assert verifier.verify_cached(second) is not None
     assert verifier.verify_cached(third) is not None
-    await verifier.verify(second)
+    await verifier.verify(first)
+
+
+async def test_expired_tokens_leave_the_cache() -> None:
+    """Without being used again: a process holds the tokens of 15 minutes, however many it has seen."""
+    verifier = new_verifier()
+    for _ in range(3):
+        await verifier.verify(sign(KEY, payload(exp=time.time() - 10)))
+    verifier._leeway_seconds = 0
+
+    lasting = sign(KEY)
+    await verifier.verify(lasting)
+
+    assert len(verifier._cache) == 1
+    assert verifier.verify_cached(lasting) is not None
 
 
 async def test_unknown_key_while_keys_cannot_be_fetched() -> None:

@@ -21,7 +21,8 @@ log = structlog.get_logger()
 ALGORITHM = "ES256"
 LEEWAY_SECONDS = 30.0
 TOKEN_LENGTH_MAX = 4_096
-ENTRIES_MAX = 100_000
+ENTRIES_MAX = 20_000
+"""850 bytes each, so 17 MB."""
 
 _WARN_EVERY_SECONDS = 60.0
 
@@ -40,8 +41,7 @@ _Entry = tuple[Claims, str, EllipticCurvePublicKey]
 class TokenVerifier:
     """Verifies signature, claims and lifetime of tokens, not their revocation.
 
-    Verified tokens are cached by digest until they expire or their key is retired; evicts the least recently
-    used.
+    Verified tokens are cached by digest until they expire or their key is retired; evicts the oldest.
     """
 
     def __init__(
@@ -84,10 +84,9 @@ class TokenVerifier:
         if self._keys.get(kid) is not key:
             del self._cache[digest]
             return None
-        if time.time() >= claims.expires_at + self._leeway_seconds:
+        if self._is_expired(claims, time.time()):
             del self._cache[digest]
             raise TokenExpired
-        self._cache.move_to_end(digest)
         return claims
 
     async def verify(self, token: str) -> Claims:
@@ -110,9 +109,23 @@ class TokenVerifier:
             raise
         _GOOD.inc()
         self._cache[token_digest(token)] = (claims, kid, key)
-        if len(self._cache) > self._entries_max:
-            self._cache.popitem(last=False)
+        self._drop_oldest()
         return claims
+
+    def _drop_oldest(self) -> None:
+        """Drops what is too much, and expired tokens up to the first one that has not expired.
+
+        Tokens come in the order of their issue, but for those that are used late: an expired one stays for
+        as long as a token lives, at most.
+        """
+        now = time.time()
+        while len(self._cache) > self._entries_max or self._is_expired(
+            next(iter(self._cache.values()))[0], now
+        ):
+            self._cache.popitem(last=False)
+
+    def _is_expired(self, claims: Claims, now: float) -> bool:
+        return now >= claims.expires_at + self._leeway_seconds
 
     def _check(self, token: str, key: EllipticCurvePublicKey) -> Claims:
         try:
