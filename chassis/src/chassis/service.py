@@ -121,7 +121,12 @@ class Service(Generic[Settings]):
         found = find_spec(folder)
 
         def command(module: str) -> Command:
-            return lambda arguments: int(import_module(f"{folder}.{module}").main(arguments))
+            def run(arguments: Sequence[str]) -> int:
+                main = import_module(f"{folder}.{module}").main
+                fast_imports.end()  # What it imports later may be what serving does without.
+                return int(main(arguments))
+
+            return run
 
         names = [module.name for module in iter_modules(found.submodule_search_locations if found else ())]
         return {name.replace("_", "-"): command(name) for name in names}

@@ -15,8 +15,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-import bcrypt
-
 from auth_service.adapters.argon2_thread import FIRST_VERSION, Argon2
 
 ARGON2_KIB_MAX = 131_072
@@ -137,6 +135,8 @@ def _bcrypt_of(text: str, prepared: Callable[[bytes], bytes]) -> ForeignHash:
     expected = text.encode()
 
     def compare(password: bytes) -> bool:
+        import bcrypt  # noqa: PLC0415 - half a megabyte, for those who moved in with such a hash
+
         try:
             return bcrypt.checkpw(prepared(password)[:_BCRYPT_BYTES], expected)
         except ValueError:

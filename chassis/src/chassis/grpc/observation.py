@@ -43,7 +43,8 @@ class MethodObserver:
     def __init__(self, service: str, method: str) -> None:
         self._service = service
         self._method = method
-        self._seconds = _HANDLING.labels(service, method)
+        # Made by the first answer: a scrape of every method's durations took auth-service 20 ms.
+        self._seconds: Histogram | None = None
         # Series that alerts use must exist from the start: a rate does not see a series' first value.
         self._codes = {code: _HANDLED.labels(service, method, code) for code in ("OK", "INTERNAL")}
 
@@ -54,6 +55,8 @@ class MethodObserver:
             counter = self._codes[code] = _HANDLED.labels(self._service, self._method, code)
         counter.inc()
         recorded = self._end_span(code, seconds, attributes) if traces.enabled() else ""
+        if self._seconds is None:
+            self._seconds = _HANDLING.labels(self._service, self._method)
         self._seconds.observe(seconds, traces.exemplar(recorded))
 
     def _end_span(self, code: str, seconds: float, further: Mapping[str, int]) -> str:

@@ -11,7 +11,7 @@ _Mark = tuple[int, int, int] | None
 
 
 async def on_change(
-    paths: Sequence[Path], changed: Callable[[], Awaitable[object]], every_seconds: float = 0.5
+    paths: Sequence[Path], changed: Callable[[], Awaitable[object]], every_seconds: float = 1.0
 ) -> None:
     """Calls `changed` after each change of a file, never concurrently, until cancelled."""
     seen = [_mark(path) for path in paths]

@@ -16,7 +16,7 @@ from health_aggregator.domain.schedule import next_delay_seconds, phase_seconds
 from health_aggregator.domain.target import Target
 from health_aggregator.usecases.checks import RunCheck
 
-_AGE_SECONDS = 0.5
+_AGE_SECONDS = 1.0
 _WAKE_SECONDS = 0.02
 
 
