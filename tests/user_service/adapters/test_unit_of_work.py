@@ -144,7 +144,7 @@ async def test_rollback(stored: Stored) -> None:
             await unit.users.insert(ada)
             await unit.tombstones.insert(Tombstone(ada.id, 1, LONG_AGO))
             await unit.outbox.user_changed(ada.id)
-            await unit.outbox.users_stale([ada.id])
+            await unit.outbox.drop_cached_users([ada.id])
             await unit.outbox.audit(entry(Action.UPDATE, caller_of(ada), ada.id))
             raise ZeroDivisionError
 

@@ -48,6 +48,6 @@ class GatheredStaleCopies:
             try:
                 for first in range(0, len(users), USERS_MAX):
                     async with self._units.transaction() as unit:
-                        await unit.outbox.users_stale(users[first : first + USERS_MAX])
+                        await unit.outbox.drop_cached_users(users[first : first + USERS_MAX])
             except Unavailable:
                 log.info("cached copies not dropped; they expire", users=len(users))

@@ -22,7 +22,7 @@ class Outbox(Protocol):
         """A user was created, changed or erased."""
         ...
 
-    async def users_stale(self, user_ids: Collection[UUID]) -> None:
+    async def drop_cached_users(self, user_ids: Collection[UUID]) -> None:
         """Cached copies of users are out of date; nothing that other services copy has changed."""
         ...
 

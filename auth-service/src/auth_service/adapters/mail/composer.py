@@ -151,7 +151,7 @@ def _recipient(address: str) -> Address:
 
 
 def _fill(message: EmailMessage, content: Mapping[str, object]) -> None:
-    text, html = (_templates().get_template(f"mail.{form}").render(content) for form in ("txt", "html"))
+    text, html = (_templates().get_template(f"layout.{form}").render(content) for form in ("txt", "html"))
     # Links stay whole on their line wherever nothing but ASCII is said.
     encoding = "7bit" if text.isascii() and html.isascii() else "quoted-printable"
     message.set_content(text, cte=encoding)

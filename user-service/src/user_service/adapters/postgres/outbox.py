@@ -30,7 +30,7 @@ class PostgresOutbox:
         """A user was created, changed or erased."""
         await self._append(Event(tags=[tag(user_id)], user_changed=UserChanged(user_id=str(user_id))))
 
-    async def users_stale(self, user_ids: Collection[UUID]) -> None:
+    async def drop_cached_users(self, user_ids: Collection[UUID]) -> None:
         """Cached copies of users are out of date; nothing that other services copy has changed."""
         await self._append(Event(tags=map(tag, user_ids)))
 
