@@ -168,6 +168,22 @@ async def test_a_folded_id_is_refused_beside_a_repeat() -> None:
             assert (await client.reader.read()).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize("primed", [HEAD, HEAD + b"\r\n"])
+async def test_what_follows_a_head_is_read(primed: bytes) -> None:
+    """A line that looks like a request id, behind the head in the same piece, is no part of it."""
+    app = App()
+    async with open_http(app, host="127.0.0.1", port=0) as server:
+        async with connected(server) as client:
+            assert await client.ask(primed) == READ
+        for _ in range(3):
+            async with connected(server) as client:
+                assert await client.ask(HEAD + b"X-Request-ID: foo\r\n\r\n") == READ
+                async with asyncio.timeout(20):
+                    await client.reader.read()  # It is no request: the connection ends.
+
+    assert b"foo" not in app.ids
+
+
 async def test_an_answer_that_declines_or_fails_is_forgotten() -> None:
     """The request is read like any other, which may leave another answer."""
 

@@ -78,7 +78,11 @@ class RepeatedHeadProtocol(ResponseWriterProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Answers a repeated head, or has the data parsed."""
-        if data[:4] == b"GET " and data[-4:] == _END and len(data) <= HEAD_BYTES_MAX and self._is_free():
+        # Nothing follows the head: what does, even a line break, is for the parser to judge.
+        is_head = (
+            data[:4] == b"GET " and len(data) <= HEAD_BYTES_MAX and data.find(_END) == len(data) - len(_END)
+        )
+        if is_head and self._is_free():
             if self._heads and self._repeat(data):
                 return
             self._whole = data

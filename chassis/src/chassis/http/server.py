@@ -8,7 +8,7 @@ from typing import Any
 
 import uvicorn
 
-from chassis.http.repeated_heads import RepeatedHeadProtocol
+from chassis.http.pipelining import PipelineProtocol
 from chassis.startup_errors import StartupError
 
 UNACKNOWLEDGED_MILLISECONDS = 60_000
@@ -70,7 +70,7 @@ async def open_http(app: Any, *, host: str, port: int, **options: Any) -> AsyncI
     listener = listen(host, port)
     defaults: dict[str, Any] = {
         "loop": "none",
-        "http": RepeatedHeadProtocol,
+        "http": PipelineProtocol,
         "ws": "none",
         "lifespan": "off",
         "log_config": None,
