@@ -78,7 +78,7 @@ class RepeatedHeadProtocol(ResponseWriterProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Answers a repeated head, or has the data parsed."""
-        # Nothing follows the head: what does, even a line break, is for the parser to judge.
+        # Nothing follows the head: what does, even a line break, is the parser's concern.
         is_head = (
             data[:4] == b"GET " and len(data) <= HEAD_BYTES_MAX and data.find(_END) == len(data) - len(_END)
         )
