@@ -70,6 +70,21 @@ async def test_all_are_answered_and_few_are_parsed(piece: int) -> None:
     assert 0 < waiting <= 2 * HEADS_MAX
 
 
+async def test_a_body_that_its_app_does_not_take_is_not_read() -> None:
+    """Also when it looks like ends of heads."""
+    async with open_http(App(), host="127.0.0.1", port=0) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(server.address.rpartition(":")[2]))
+        writer.write(
+            b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 40000000\r\n\r\n" + b"\r\n\r\n" * 10_000_000
+        )
+        await asyncio.sleep(1)
+        protocol: Any = next(iter(server.server_state.connections))
+        taken = len(protocol.cycle.body) + len(protocol._held)
+        writer.transport.abort()
+
+    assert 0 < taken <= 1024 * 1024
+
+
 async def test_bodies_among_them_are_whole() -> None:
     """A body longer than a slice belongs to its own request, also when it looks like requests."""
     app = App()
