@@ -1,17 +1,36 @@
 """A gateway in front of real services, new for each test."""
 
-from collections.abc import AsyncIterator
+import io
+import logging
+import warnings
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+import structlog
 from chassis.identity.role import Role
 from chassis.ids import uuid7
 from devstack.valkey import Valkey
 
+from chassis import logs
 from tests.gateway.stack import FakeUpstream, Gateway, serving_gateway, serving_users, settings
 from tests.gateway.streaming import Echo, echo_descriptors, serving_echo
 from tests.user_service.auth_stand_in import AuthStandIn, serving
+
+
+@pytest.fixture(name="log_output")
+def _log_output() -> Iterator[io.StringIO]:
+    """The log during the test."""
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level, warnings.showwarning)
+    output = io.StringIO()
+    logs.configure("gateway", stream=output)
+    yield output
+    logs.configure("gateway", stream=io.StringIO(), log_format="console")
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root.handlers[:], root.level, warnings.showwarning = before
 
 
 @pytest.fixture(name="upstream")

@@ -3,9 +3,6 @@
 import asyncio
 import io
 import json
-import logging
-import warnings
-from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 
@@ -19,25 +16,10 @@ from gateway.access_log import AccessLog
 from gateway.http.client_address import TrustedProxies
 from gateway.http.request import Request
 
-from chassis import logs
 from gateway import access_log
 
 PROXIES = TrustedProxies((ip_network("10.0.0.0/8"),))
 ADA = uuid7()
-
-
-@pytest.fixture(name="output")
-def _output() -> Iterator[io.StringIO]:
-    """Where lines go during the test."""
-    root = logging.getLogger()
-    before = (root.handlers[:], root.level, warnings.showwarning)
-    output = io.StringIO()
-    logs.configure("gateway", stream=output)
-    yield output
-    logs.configure("gateway", stream=io.StringIO(), log_format="console")
-    structlog.reset_defaults()
-    logging.captureWarnings(capture=False)
-    root.handlers[:], root.level, warnings.showwarning = before
 
 
 async def _receive() -> Any:
@@ -68,7 +50,7 @@ def _request(client: str) -> Request:
 
 @pytest.mark.parametrize("client", ["203.0.113.9", "2001:db8::1", 'fe80::1%"}\\evil'])
 async def test_stitched_and_structured_lines_are_the_same(
-    output: io.StringIO, client: str, monkeypatch: pytest.MonkeyPatch
+    log_output: io.StringIO, client: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = _request(client)
     AccessLog().write(request, 200)
@@ -76,11 +58,11 @@ async def test_stitched_and_structured_lines_are_the_same(
     monkeypatch.setattr(access_log, "json_lines", lambda: None)
     monkeypatch.setattr(access_log, "log", structlog.get_logger())
     AccessLog().write(request, 200)
-    stitched, structured = (json.loads(line) for line in output.getvalue().splitlines())
+    stitched, structured = (json.loads(line) for line in log_output.getvalue().splitlines())
 
     assert stitched.pop("timestamp")[-1] == structured.pop("timestamp")[-1] == "Z"
     assert isinstance(stitched.pop("duration_ms"), float)
     assert isinstance(structured.pop("duration_ms"), float)
     assert stitched == structured
     assert stitched["client"] == normal_address(client)
-    assert "secret" not in output.getvalue()
+    assert "secret" not in log_output.getvalue()

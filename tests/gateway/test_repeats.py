@@ -6,12 +6,9 @@ A head that comes in two pieces is always read; the same bytes in one piece may 
 import asyncio
 import io
 import json
-import logging
 import random
 import re
 import time
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +16,6 @@ from uuid import UUID
 
 import jwt
 import pytest
-import structlog
 from chassis.auth_client.revocation_feed import RevocationFeed
 from chassis.events import stream
 from chassis.identity.role import Role
@@ -34,7 +30,6 @@ from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 from vestibule.events.v1.events_pb2 import Event, TokensRevoked
 
-from chassis import logs
 from gateway import wiring
 from tests.collector import Collector
 from tests.fakes.service_keys import entry_of
@@ -46,20 +41,6 @@ from tests.waiting import WITHIN_SECONDS
 ROUNDS = 150
 ACCESS = '"event":"request"'
 A_CENTURY_SECONDS = 36_500 * 86_400
-
-
-@pytest.fixture(name="lines")
-def _lines() -> Iterator[io.StringIO]:
-    """The log during the test."""
-    root = logging.getLogger()
-    before = (root.handlers[:], root.level, warnings.showwarning)
-    output = io.StringIO()
-    logs.configure("gateway", stream=output)
-    yield output
-    logs.configure("gateway", stream=io.StringIO(), log_format="console")
-    structlog.reset_defaults()
-    logging.captureWarnings(capture=False)
-    root.handlers[:], root.level, warnings.showwarning = before
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +89,7 @@ async def test_whatever_the_head_holds(
     auth: AuthStandIn,
     upstream: FakeUpstream,
     ada: UUID,
-    lines: io.StringIO,
+    log_output: io.StringIO,
     reads: Reads,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -145,12 +126,12 @@ async def test_whatever_the_head_holds(
                 await client.ask(asked)
             answers, written, counts, was = [], [], [], reads.count
             for read in (False, True):
-                lines.seek(0)
-                lines.truncate()
+                log_output.seek(0)
+                log_output.truncate()
                 before = counted()
                 answers.append(plain(await client.ask(asked, read=read)))
                 await asyncio.sleep(0)
-                written.append([plain(each) for each in lines.getvalue().splitlines() if ACCESS in each])
+                written.append([plain(each) for each in log_output.getvalue().splitlines() if ACCESS in each])
                 counts.append({name: value - before.get(name, 0.0) for name, value in counted().items()})
             read_again += reads.count - was - 1
 
@@ -263,7 +244,11 @@ async def test_a_gateway_that_stops_lets_its_clients_go(gateway: Gateway, token:
 
 
 async def test_repeats_are_traced(
-    gateway: Gateway, token: str, lines: io.StringIO, collector: Collector, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway,
+    token: str,
+    log_output: io.StringIO,
+    collector: Collector,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each whose trace is taken has its span, under the id that the log names; the others have none."""
     recorder = Recorder(collector.endpoint, 0.5, service="gateway", version="1")
@@ -272,7 +257,7 @@ async def test_repeats_are_traced(
         for _ in range(50):
             await client.ask(head(token))
     await asyncio.to_thread(recorder.shutdown)
-    logged = {json.loads(line)["trace_id"] for line in lines.getvalue().splitlines() if ACCESS in line}
+    logged = {json.loads(line)["trace_id"] for line in log_output.getvalue().splitlines() if ACCESS in line}
     taken = {each for each in logged if recorder.takes(int(each, 16))}
     spans = [span for span in collector.spans if span.name == "GET /api/users/me" and span.trace_id in logged]
 
