@@ -6,10 +6,9 @@ until the parsed ones are answered, and nothing is read before.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from chassis.http.repeated_heads import RepeatedHeadProtocol
 
@@ -20,19 +19,6 @@ _SLICE_BYTES = 2048
 _END = b"\r\n\r\n"
 
 
-class _Flow(FlowControl):
-    """Reads on, after a response or when an app wants a body, only if nothing waits already."""
-
-    def __init__(self, transport: asyncio.Transport, holds_something: Callable[[], bool]) -> None:
-        super().__init__(transport)
-        self._holds_something = holds_something
-
-    def resume_reading(self) -> None:
-        """Reads on, unless something waits."""
-        if not self._holds_something():
-            super().resume_reading()
-
-
 class PipelineProtocol(RepeatedHeadProtocol):
     """uvicorn's protocol for HTTP/1.1, with the bound."""
 
@@ -40,11 +26,6 @@ class PipelineProtocol(RepeatedHeadProtocol):
     """What was read and not parsed yet."""
 
     _parsing: asyncio.Handle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Takes over when it is read."""
-        super().connection_made(transport)
-        self.flow = _Flow(transport, self._holds_something)
 
     def data_received(self, data: bytes) -> None:
         """Parses data, at most as many requests as may wait; holds the rest."""
@@ -57,9 +38,10 @@ class PipelineProtocol(RepeatedHeadProtocol):
     def on_response_complete(self) -> None:
         """Goes on when every parsed request has been answered, and reads on when nothing waits."""
         super().on_response_complete()
+        if (self.pipeline or self._held) and not self.transport.is_closing():
+            self.flow.pause_reading()
         if self._held and not self.pipeline and self._parsing is None:
             self._parsing = self.loop.call_soon(self._parse_held)
-        self._resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Drops what is held."""
@@ -78,14 +60,10 @@ class PipelineProtocol(RepeatedHeadProtocol):
         if self._held:
             self.flow.pause_reading()
             self._cancel_timeout()  # The rest of a head that has begun is here.
-        self._resume_reading()
-
-    def _resume_reading(self) -> None:
-        """Reads on if nothing waits, neither requests nor a body that its app has not taken."""
-        last: Any = self.cycle
-        is_taken = last is None or len(last.body) <= HIGH_WATER_LIMIT
-        if is_taken and not self.transport.is_closing():
+        elif not self.pipeline and self._is_body_taken():
             self.flow.resume_reading()
 
-    def _holds_something(self) -> bool:
-        return bool(self._held or self.pipeline)
+    def _is_body_taken(self) -> bool:
+        """Whether the last body does not wait for its app; when it does, taking it reads on."""
+        last: Any = self.cycle
+        return last is None or len(last.body) <= HIGH_WATER_LIMIT
