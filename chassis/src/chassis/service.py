@@ -95,6 +95,7 @@ class Service(Generic[Settings]):
         """
         if not arguments:
             self._serve()
+        fast_imports.end()  # Commands import what serving does without.
         commands = self._commands()
         name, *rest = arguments
         if name in commands:
@@ -122,9 +123,7 @@ class Service(Generic[Settings]):
 
         def command(module: str) -> Command:
             def run(arguments: Sequence[str]) -> int:
-                main = import_module(f"{folder}.{module}").main
-                fast_imports.end()  # What it imports later may be what serving does without.
-                return int(main(arguments))
+                return int(import_module(f"{folder}.{module}").main(arguments))
 
             return run
 
@@ -132,7 +131,6 @@ class Service(Generic[Settings]):
         return {name.replace("_", "-"): command(name) for name in names}
 
     def _migrate(self, arguments: Sequence[str]) -> int:
-        fast_imports.end()  # SQLAlchemy needs greenlet.
         # Alembic and SQLAlchemy are 20 MB that the serving process does without.
         from chassis.postgres import migrate  # noqa: PLC0415
 

@@ -40,6 +40,10 @@ def serve(
         secret_names=secret_names(type(settings)),
     )
 
+    if settings.otel_exporter_otlp_endpoint:
+        # What it leaves out is left out only until `lifecycle.run`.
+        import chassis.tracing.recorder  # noqa: F401, PLC0415
+
     async def begin(running: Lifecycle) -> None:
         running.readiness.expect(CHECK)
         await _open_operations(running, settings, name, release or version(f"vestibule-{name}"))

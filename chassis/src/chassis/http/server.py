@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server
 
 from chassis.http.pipelining import PipelineProtocol
 from chassis.startup_errors import StartupError
@@ -17,7 +18,7 @@ UNACKNOWLEDGED_MILLISECONDS = 60_000
 _DATE_SECONDS = 1.0
 
 
-class HttpServer(uvicorn.Server):
+class HttpServer(Server):
     """A running server.
 
     Attributes:
@@ -26,7 +27,7 @@ class HttpServer(uvicorn.Server):
 
     address: str = ""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._stopping = asyncio.Event()
 
@@ -82,7 +83,7 @@ async def open_http(app: Any, *, host: str, port: int, **options: Any) -> AsyncI
         # Otherwise a pipelined request would start in the context of the one before it.
         "reset_contextvars": True,
     }
-    server = HttpServer(uvicorn.Config(app, **(defaults | options)))
+    server = HttpServer(Config(app, **(defaults | options)))
     name = listener.getsockname()
     server.address = (
         f"[{name[0]}]:{name[1]}" if listener.family == socket.AF_INET6 else f"{name[0]}:{name[1]}"

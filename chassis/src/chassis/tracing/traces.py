@@ -65,7 +65,7 @@ def setup(settings: TraceSettings, *, service: str, version: str) -> None:
     """Turns tracing on if an endpoint is set."""
     global _recorder  # noqa: PLW0603 - one recorder per process, set once at start
     if settings.otel_exporter_otlp_endpoint:
-        from chassis.tracing.recorder import Recorder  # noqa: PLC0415 - 25 MB that processes without tracing save
+        from chassis.tracing.recorder import Recorder  # noqa: PLC0415 - 4 MB that processes without tracing save
 
         _recorder = Recorder(
             settings.otel_exporter_otlp_endpoint, settings.trace_ratio, service=service, version=version
