@@ -19,8 +19,8 @@ from bench.stacks import running_stack
 LIMIT_PERCENT = 0.3
 """Of one core."""
 
-SETTLE_SECONDS = 20.0
-"""Until the start is over: first checks, first scrapes, first reconnections."""
+SETTLE_SECONDS = 45.0
+"""Until the start is over: first checks, first scrapes, first reconnections, and the heartbeats after it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,7 @@ def revocation(job: str) -> tuple[Panel, ...]:
             "Since the event stream was read",
             "s",
             (f"max by (instance) (events_tail_silent_seconds{{{one}}})", "{{instance}}"),
-            meaning="From 0.8 s on tokens are introspected.",
+            meaning="From 0.8 s on every token is introspected.",
             limit=5,
         ),
         quantiles("From commit to known here", f"events_tail_lag_seconds{{{one}}}"),
@@ -223,6 +223,7 @@ def revocation(job: str) -> tuple[Panel, ...]:
             "Tokens introspected",
             "ops",
             (f"sum by (instance) (rate(tokens_introspected_total{{{one}}}[5m]))", "{{instance}}"),
+            meaning="The first ones after a silence, and all while the stream cannot be followed.",
         ),
         lines(
             "Revocations in force",

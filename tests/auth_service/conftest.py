@@ -23,6 +23,7 @@ from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.local_authenticator import LocalAuthenticator
 from auth_service.adapters.login_delay import InProcessLoginDelay
 from auth_service.adapters.master_key import MasterKey
+from auth_service.adapters.postgres.outbox import OUTBOX
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
@@ -34,6 +35,7 @@ from auth_service.usecases.ports import Ports
 from auth_service.usecases.signing_keys import EnsureSigningKey
 from auth_service.wiring import serving
 from chassis.clock import SystemClock
+from chassis.events.heartbeat_requests import HeartbeatRequests
 from chassis.grpc.call import Call, enter
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.idempotency.sealed_responses import SealedResponses
@@ -258,15 +260,15 @@ async def _service(pool: Pool, hashing: HashingPool, directory: DirectoryStandIn
     authenticator = LocalAuthenticator(
         ring, units, ports.verify_api_key, ports.report_refused_key, issuer=ISSUER, audience=AUDIENCE
     )
-    server = serving.serve(
-        service_tokens(serving.SERVICE), ports, authenticator, Documents("Vestibule", PageFiles.load())
-    )
+    heartbeats = HeartbeatRequests(OUTBOX, pool)
+    documents = Documents("Vestibule", PageFiles.load())
+    server = serving.serve(service_tokens(serving.SERVICE), ports, authenticator, documents, heartbeats)
     address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
     server.set_serving(True)
     directory.meet(address)
     channel = open_channel(address, service_tokens=service_tokens("gateway"), services=_SERVICES)
     sign = SignAuditHead(units, EcdsaHeadSigner(ring), ports.head_verifier, clock, timedelta(0))
-    service = Service(directory, pool, UseCases(ports, authenticator), channel, sign)
+    service = Service(directory, pool, UseCases(ports, authenticator, heartbeats), channel, sign)
     service.come_as()
     yield service
     await channel.close()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from auth_service.adapters.hmac_secrets import HmacDeviceTokens
+from auth_service.adapters.postgres.outbox import OUTBOX
 from auth_service.domain.notices import SignInNotices
 from auth_service.domain.password import BreachedPasswords, PasswordPolicy
 from auth_service.domain.rights import RightsRule
@@ -12,6 +13,7 @@ from auth_service.domain.tokens import Tokens
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.usecases.mail_delivery import SendMails
 from auth_service.usecases.ports import Ports
+from chassis.events.heartbeat_requests import HeartbeatRequests
 from chassis.identity.caller import Caller
 from chassis.identity.role import Role
 
@@ -78,7 +80,7 @@ class LocalService(UseCases):
         signer: FakeTokenSigner,
         clock: FakeClock,
     ) -> None:
-        super().__init__(ports, AcceptingAuthenticator())
+        super().__init__(ports, AcceptingAuthenticator(), HeartbeatRequests(OUTBOX, units.database.pool))
         self.database = units.database
         self.units = units
         self.directory = directory

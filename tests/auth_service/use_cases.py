@@ -16,13 +16,14 @@ from auth_service.usecases.bootstrap_admin import BootstrapAdmin
 from auth_service.usecases.ports import Ports
 from auth_service.usecases.registration import FinishStaleRegistrations, Register
 from auth_service.usecases.retention import PurgeExpired
+from chassis.events.heartbeat_requests import HeartbeatRequests
 from chassis.idempotency.run_once import RunOnce
 
 
 class UseCases:
     """Those of a method belong to its servicer; those of jobs and events stand alone."""
 
-    def __init__(self, ports: Ports, authenticator: Authenticator) -> None:
+    def __init__(self, ports: Ports, authenticator: Authenticator, heartbeats: HeartbeatRequests) -> None:
         self.ports = ports
         self.auth = AuthServicer(ports)
         self.sessions = SessionServicer(ports)
@@ -34,7 +35,7 @@ class UseCases:
         self.user_access = UserAccessServicer(ports)
         self.audit = AuditServicer(ports)
         self.accounts = AccountServicer(ports)
-        self.tokens = TokenServicer(ports, authenticator)
+        self.tokens = TokenServicer(ports, authenticator, heartbeats)
         self.record_audit = ports.record_audit
         self.purge_expired = PurgeExpired(ports.units)
         self.run_once = RunOnce(ports.units, ports.response_seal, ports.hasher)

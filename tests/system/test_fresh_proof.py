@@ -8,16 +8,14 @@ from uuid import uuid4
 import grpc
 import jwt
 import pytest
-from chassis.grpc.call import SERVICE_IDENTITY_KEY
-from chassis.grpc.errors import DETAILS_KEY
 from chassis.grpc.policy import Policy
 from devstack.topology import PROTO_PACKAGES
 from gateway.api.descriptors import load
 from gateway.api.routes import Route, compile_routes
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc import error_details_pb2, status_pb2
 from vestibule.api.v1 import options_pb2
 
+from tests.system import direct
 from tests.system.client import PASSWORD, Answer, Client, User
 from tests.system.machines import KEYS, made
 from tests.system.passkeys import Owner, login_options
@@ -54,8 +52,8 @@ def _call(client: Client, route: Route, token: str) -> Answer:
     return client.call(route.method, f"/{path}", token=token, json={} if route.body else None)
 
 
-@pytest.fixture(name="direct", scope="module")
-def _direct(system: System) -> Iterator[dict[str, grpc.Channel]]:
+@pytest.fixture(name="channels", scope="module")
+def _channels(system: System) -> Iterator[dict[str, grpc.Channel]]:
     channels = {
         package: grpc.insecure_channel(system.grpc(service.name))
         for package, service in PROTO_PACKAGES.items()
@@ -71,19 +69,12 @@ def _refused_directly(system: System, channel: grpc.Channel, policy: Policy, tok
     request = GetMessageClass(policy.descriptor.input_type)(
         **({"user_id": str(uuid4())} if "user_id" in fields else {})
     )
-    service_token = system.service_token("gateway", policy.audience)
     call: Any = channel.unary_unary(policy.path)
     with pytest.raises(grpc.RpcError) as refused:
         call(
-            request.SerializeToString(),
-            metadata=(("authorization", f"Bearer {token}"), (SERVICE_IDENTITY_KEY, service_token)),
-            timeout=10,
+            request.SerializeToString(), metadata=direct.metadata(system, policy.audience, token), timeout=10
         )
-    error: Any = refused.value
-    (details,) = (value for key, value in error.trailing_metadata() if key == DETAILS_KEY)
-    info = error_details_pb2.ErrorInfo()
-    status_pb2.Status.FromString(details).details[0].Unpack(info)
-    return str(info.reason)
+    return direct.reason(refused.value)
 
 
 def test_a_token_says_when_and_how(client: Client) -> None:
@@ -116,10 +107,10 @@ def test_an_old_proof_does_not_do(client: Client, system: System, admin: User, r
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.policy.descriptor.name)
 def test_services_do_not_rely_on_the_edge(
-    client: Client, system: System, admin: User, direct: dict[str, grpc.Channel], route: Route
+    client: Client, system: System, admin: User, channels: dict[str, grpc.Channel], route: Route
 ) -> None:
     """The services are called directly here; API keys are refused in any case."""
-    channel = direct[route.policy.descriptor.containing_service.file.package]
+    channel = channels[route.policy.descriptor.containing_service.file.package]
     old = _aged(system, admin.access_token, LIMIT_SECONDS + 40)
     key = made(client, admin, "read", "write", "admin")
 

@@ -11,12 +11,16 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
+from chassis.auth_client.client import AUTH_SERVICE
+from chassis.events import heartbeat
 from devstack.ports import free_port
 from devstack.topology import GATEWAY
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.fakes.echo_service import PACKAGE, write_descriptors
+from tests.system import direct
 from tests.system.client import PASSWORD, Client, User
 from tests.system.machines import KEYS, made
 from tests.system.running_system import System
@@ -172,6 +176,19 @@ def test_events_end_too(client: Client, edges: Edges) -> None:
     assert time.monotonic() - started < WITHIN_SECONDS
     assert "event: error" in rest
     assert json.loads(rest[-2].removeprefix("data: "))["code"] == "TOKEN_REVOKED"
+
+
+@pytest.mark.nightly
+def test_during_a_silence(client: Client, edges: Edges, system: System) -> None:
+    """Streams that nothing comes by rely on heartbeats as well, and end within a second."""
+    user = client.join()
+    sockets = edges.talk(user.access_token)
+    time.sleep(heartbeat.REQUESTED_SECONDS + 10)
+    with redis.Redis.from_url(system.redis_url) as valkey:
+        assert valkey.exists(heartbeat.key(AUTH_SERVICE))
+    direct.sign_out(system, user.access_token)
+
+    assert ended(sockets, time.monotonic()) < WITHIN_SECONDS
 
 
 @pytest.mark.nightly

@@ -146,6 +146,11 @@ class _Tokens(TokenServiceServicer):
     async def ReportRefusedKey(self, request: Any, context: Any) -> Any:
         raise NotFound
 
+    async def RequestHeartbeats(
+        self, request: Any, context: Any
+    ) -> token_service_pb2.RequestHeartbeatsResponse:
+        return token_service_pb2.RequestHeartbeatsResponse()
+
     async def IntrospectToken(self, request: Any, context: Any) -> token_service_pb2.IntrospectTokenResponse:
         self._auth.introspections += 1
         if not is_api_key(request.token):

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import grpc
 from chassis.auth_client.authenticator import TokenAuthenticator
 from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AuthClient
 from chassis.grpc.channel import open_channel
@@ -35,6 +36,8 @@ class AuthService(key_service_pb2_grpc.KeyServiceServicer, token_service_pb2_grp
     revocations: list[TokensRevoked] = field(default_factory=list)
     refusal: str = ""
     introspected: int = 0
+    heartbeat_requests: int = 0
+    knows_requests: bool = True
     api_key: token_service_pb2.ApiKeyClaims | None = None
     asked_by: list[str] = field(default_factory=list)
     reported: list[tuple[str, str, str]] = field(default_factory=list)
@@ -56,6 +59,12 @@ class AuthService(key_service_pb2_grpc.KeyServiceServicer, token_service_pb2_grp
         )
         await asyncio.sleep(0.02)
         return said
+
+    async def RequestHeartbeats(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.heartbeat_requests += 1
+        if not self.knows_requests:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+        return token_service_pb2.RequestHeartbeatsResponse()
 
     async def ReportRefusedKey(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.reported.append((request.key_id, request.method, current_caller().client_address))

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from chassis.auth_client import revocation_feed
 from chassis.errors import ServiceError, TokenInvalid, TokenRevoked, Unavailable
 from vestibule.events.v1.events_pb2 import Event
 
 from tests.chassis.auth_client.auth_stand_in import KEY, Stack, of_user, open_stack, ready
 from tests.chassis.identity.tokens import KID, new_key, payload, published, sign
+from tests.chassis.waiting import until
 
 
 @pytest_asyncio.fixture(name="stack")
@@ -128,6 +130,30 @@ async def test_auth_service_that_cannot_reach_the_stream(stack: Stack) -> None:
         await stack.authenticator.authenticate(token)
 
     assert stack.auth.introspected == 2
+
+
+@pytest.mark.parametrize("knows_requests", [True, False])
+async def test_heartbeats_are_requested_while_tokens_are_authenticated(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, knows_requests: bool
+) -> None:
+    """From the first token on and as long as more come; also of a release that refuses the request."""
+    monkeypatch.setattr(revocation_feed, "REQUEST_HEARTBEATS_SECONDS", 0.05)
+    stack.auth.knows_requests = knows_requests
+    token = sign(KEY)
+    await asyncio.sleep(0.3)
+    before = stack.auth.heartbeat_requests
+
+    async def are_requested_again() -> bool:
+        await stack.authenticator.authenticate(token)
+        return stack.auth.heartbeat_requests > 2
+
+    await until(are_requested_again)
+    await asyncio.sleep(0.5)
+    last = stack.auth.heartbeat_requests
+    await asyncio.sleep(0.5)
+
+    assert before == 0
+    assert stack.auth.heartbeat_requests == last
 
 
 async def test_no_auth_service_at_all(stack: Stack) -> None:

@@ -5,6 +5,7 @@ import statistics
 import time
 from typing import Any
 
+from chassis.auth_client.revocation_feed import FRESH_SECONDS
 from chassis.events import heartbeat, stream
 from chassis.events.tail import Tail
 from chassis.identity.service_keys import ServiceKeys
@@ -15,7 +16,7 @@ from vestibule.events.v1.events_pb2 import Event
 
 from tests.chassis.events.conftest import Begin
 from tests.chassis.waiting import until
-from tests.fakes.service_keys import service_keys
+from tests.fakes.service_keys import entry_of, service_keys
 from tests.waiting import WITHIN_SECONDS
 
 AUTH = service_keys("auth-service")
@@ -103,6 +104,23 @@ async def test_the_stream_is_known_to_be_read_while_heartbeats_are_away(valkey: 
         silent.append(tail.silent_seconds)
 
     assert statistics.median(silent) < 0.6
+
+
+async def test_the_stream_is_known_to_be_read_while_events_come_in_between(
+    valkey: Valkey, begin: Begin
+) -> None:
+    """A read that an event ends late says nothing of the time since it began."""
+    tail = follow(valkey, begin)
+    await asyncio.wait_for(tail.caught_up.wait(), WITHIN_SECONDS)
+    silent = []
+    async with Redis.from_url(valkey.url) as redis:
+        for _ in range(8):
+            await redis.xadd(stream.STREAM, entry_of(Event(tags=["user:a"]), "user-service"))
+            for _ in range(22):
+                await asyncio.sleep(0.02)
+                silent.append(tail.silent_seconds)
+
+    assert statistics.quantiles(silent, n=20)[16] < FRESH_SECONDS
 
 
 async def test_beats_of_others_count_for_nothing(valkey: Valkey, begin: Begin) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from chassis.events.heartbeat_requests import HeartbeatRequests
 from chassis.grpc.timestamps import timestamp
 from chassis.identity.caller import current_caller
 from vestibule.auth.v1 import token_service_pb2 as pb
@@ -17,9 +18,16 @@ from auth_service.usecases.tokens import IntrospectToken
 
 
 class TokenServicer(TokenServiceServicer):
-    """Runs one use case per call."""
+    """Runs one use case per call.
 
-    def __init__(self, ports: Ports, authenticator: Authenticator) -> None:
+    Args:
+        ports: The ports.
+        authenticator: Authenticates access tokens.
+        heartbeats: Passes on who relies on heartbeats.
+    """
+
+    def __init__(self, ports: Ports, authenticator: Authenticator, heartbeats: HeartbeatRequests) -> None:
+        self._heartbeats = heartbeats
         self.list_revocations = ListRevocations(ports.units)
         self.introspect_token = IntrospectToken(authenticator, ports.verify_api_key)
         self.report_refused_key = ports.report_refused_key
@@ -37,13 +45,21 @@ class TokenServicer(TokenServiceServicer):
     async def IntrospectToken(
         self, request: pb.IntrospectTokenRequest, context: Any
     ) -> pb.IntrospectTokenResponse:
-        """Introspects one token."""
+        """Introspects one token: heartbeats will spare the next introspection."""
+        self._heartbeats.note()
         result = await self.introspect_token(token=request.token, caller=current_caller())
         return pb.IntrospectTokenResponse(
             active=not result.refusal,
             reason=result.refusal,
             api_key=None if result.key is None else _key_claims(result.key),
         )
+
+    async def RequestHeartbeats(
+        self, request: pb.RequestHeartbeatsRequest, context: Any
+    ) -> pb.RequestHeartbeatsResponse:
+        """Has heartbeats sent for a while."""
+        self._heartbeats.note()
+        return pb.RequestHeartbeatsResponse()
 
     async def ReportRefusedKey(
         self, request: pb.ReportRefusedKeyRequest, context: Any

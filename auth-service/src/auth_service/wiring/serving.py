@@ -5,6 +5,7 @@ from functools import partial
 
 import structlog
 from chassis.events.consumer import Consumer
+from chassis.events.heartbeat_requests import HeartbeatRequests
 from chassis.events.relay import Relay
 from chassis.grpc.certificates import open_certificates
 from chassis.grpc.server import GrpcServer, build_server
@@ -109,12 +110,15 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     )
     await lifecycle.may_begin()
     await ensure_signing_key(ring)
-    server = serve(service_tokens, ports, authenticator, Documents(settings.product, PageFiles.load()))
+    heartbeats = HeartbeatRequests(OUTBOX, units.pool)
+    documents = Documents(settings.product, PageFiles.load())
+    server = serve(service_tokens, ports, authenticator, documents, heartbeats)
     await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
     await record_use(units.pool, SCHEMA, ring.master_key.key_id)
     _begin_events(lifecycle, settings, service_tokens.keys, ports)
+    lifecycle.begin("heartbeat requests", heartbeats.run())
     _begin_jobs(lifecycle, settings, ports, units)
     _begin_mails(lifecycle, settings, ports)
     _begin_keys(lifecycle, settings, ports, ring, units.pool)
@@ -123,7 +127,11 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
 
 
 def serve(
-    service_tokens: ServiceTokens, ports: Ports, authenticator: LocalAuthenticator, documents: Documents
+    service_tokens: ServiceTokens,
+    ports: Ports,
+    authenticator: LocalAuthenticator,
+    documents: Documents,
+    heartbeats: HeartbeatRequests,
 ) -> GrpcServer:
     """Returns a server with every service of this program."""
     run_once = RunOnce(ports.units, ports.response_seal, ports.hasher)
@@ -146,7 +154,7 @@ def serve(
     server.add(key_service_pb2_grpc.add_KeyServiceServicer_to_server, KeyServicer(ports))
     server.add(account_service_pb2_grpc.add_AccountServiceServicer_to_server, AccountServicer(ports))
     server.add(page_service_pb2_grpc.add_PageServiceServicer_to_server, PageServicer(documents))
-    token_servicer = TokenServicer(ports, authenticator)
+    token_servicer = TokenServicer(ports, authenticator, heartbeats)
     server.add(token_service_pb2_grpc.add_TokenServiceServicer_to_server, token_servicer)
     return server
 

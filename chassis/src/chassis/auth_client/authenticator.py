@@ -20,7 +20,7 @@ from chassis.single_flight import SingleFlight
 
 _INTROSPECTED = Counter(
     "tokens_introspected_total",
-    "Tokens that auth-service was asked about, since the stream could not be read.",
+    "Tokens that auth-service was asked about: after a silence, or since the stream could not be read.",
 )
 
 
@@ -28,7 +28,8 @@ class TokenAuthenticator:
     """Verifies an access token, then looks it up among the revocations; `ApiKeyAuthenticator` takes API keys.
 
     While the event stream cannot be read, or auth-service may be unable to write to it, each token is
-    introspected as well: slower, but as strict. If auth-service does not answer, the token is refused.
+    introspected as well: slower, but as strict. So is the first one after a silence, in which auth-service
+    need not show that it can. If auth-service does not answer, the token is refused.
     If no auth-service runs at all, no token can have been revoked either, and the revocations in memory
     decide.
 
@@ -70,9 +71,10 @@ class TokenAuthenticator:
         return self.keys.ready and self.feed.ready
 
     async def run(self, source: EventSource) -> None:
-        """Fetches keys and revocations, and keeps the keys up to date until cancelled."""
+        """Fetches keys and revocations, and keeps both up to date until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.feed.start(source))
+            tasks.create_task(self.feed.request_heartbeats())
             tasks.create_task(self.keys.run())
 
     def authenticate_cached(self, token: str) -> Claims | None:

@@ -103,6 +103,18 @@ class AuthClient:
             raise Unavailable
         return _key_claims(response.api_key)
 
+    async def request_heartbeats(self) -> None:
+        """Has auth-service send heartbeats for a while.
+
+        Raises:
+            Unavailable: auth-service cannot be reached, or is of a release that always sends them.
+        """
+        request = token_service_pb2.RequestHeartbeatsRequest()
+        try:
+            await self._tokens.RequestHeartbeats(request, timeout=INTROSPECTION_SECONDS, wait_for_ready=False)
+        except (RemoteError, DeadlineExceeded) as error:
+            raise Unavailable from error
+
     async def report_refused_key(self, key_id: UUID, method: str) -> None:
         """Reports that an API key was refused a method, such as `/vestibule.user.v1.UserService/GetMe`.
 

@@ -3,6 +3,7 @@
 The same events evict cached API keys.
 """
 
+import asyncio
 from typing import Protocol
 
 import structlog
@@ -18,6 +19,10 @@ log = structlog.get_logger()
 
 FRESH_SECONDS = 0.8
 """How far the revocations may lag behind auth-service. Every process must know one within 1 s."""
+
+
+REQUEST_HEARTBEATS_SECONDS = 10.0
+"""Between two requests of one process: three of them before heartbeats end (`chassis.events.heartbeat`)."""
 
 
 class EventSource(Protocol):
@@ -47,6 +52,7 @@ class RevocationFeed:
         self._client = client
         self._source: EventSource | None = None
         self._fetched = False
+        self._relied_on = asyncio.Event()
 
     @property
     def ready(self) -> bool:
@@ -55,7 +61,11 @@ class RevocationFeed:
 
     @property
     def fresh(self) -> bool:
-        """Whether the set holds every revocation older than a second. If not, introspect."""
+        """Whether the set holds every revocation older than a second. If not, introspect.
+
+        The caller relies on heartbeats, which are requested because of it.
+        """
+        self._relied_on.set()
         return self._fetched and self._source is not None and self._source.behind_seconds < FRESH_SECONDS
 
     @property
@@ -75,6 +85,20 @@ class RevocationFeed:
                 await backoff.pause()
             else:
                 return
+
+    async def request_heartbeats(self) -> None:
+        """Requests heartbeats while the set is relied on, until cancelled.
+
+        A request that fails is not repeated: tokens are introspected meanwhile, which requests them too.
+        """
+        while True:
+            await self._relied_on.wait()
+            self._relied_on.clear()
+            try:
+                await self._client.request_heartbeats()
+            except ServiceError as error:
+                log.debug("heartbeats could not be requested", error=str(error.__cause__ or error))
+            await asyncio.sleep(REQUEST_HEARTBEATS_SECONDS)
 
     def on_event(self, event: Event) -> bool:
         """Applies an event from the stream or from a response; returns whether it revokes anything."""

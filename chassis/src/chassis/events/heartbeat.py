@@ -1,11 +1,15 @@
 """Heartbeats of auth-service's outbox relay: a signed watermark, several times per second.
 
+They are sent only while some process relies on them, since each one wakes every process: a process requests
+them while it authenticates tokens, and introspects those that come before the first heartbeat.
+
 A readable stream without events may mean that nothing happened, or that the relay cannot reach it; the
 heartbeat shows which. Its watermark is a time by Redis' clock: everything committed before it is on the
 stream. A replayed heartbeat is therefore as old as the original.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from time import monotonic
 
 import hiredis
 
@@ -15,7 +19,10 @@ from chassis.redis_connection import RedisConnection
 
 INTERVAL_SECONDS = 0.4
 """Between two heartbeats: readers are up to date while the latest is younger than 0.8 s
-(`chassis.auth_client.revocation_feed`), and each heartbeat wakes every process."""
+(`chassis.auth_client.revocation_feed`)."""
+
+REQUESTED_SECONDS = 30.0
+"""How long a request holds: three times as long as the pause between two requests of one process."""
 
 _STORED_MAX = 4
 _SINCE = b"since"
@@ -27,6 +34,41 @@ _VERIFIED_MAX = 8
 def key(source: str) -> str:
     """Returns the Redis key of a service's heartbeats, by an older word that deployed ACLs contain."""
     return f"vestibule:pulse:{source}"
+
+
+class Sender:
+    """Sends heartbeats while they are requested.
+
+    Args:
+        keys: The service's keys.
+        wake: Called by the first request for a while: a heartbeat is waited for.
+    """
+
+    def __init__(self, keys: ServiceKeys, wake: Callable[[], None]) -> None:
+        self._keys = keys
+        self._wake = wake
+        self._until = float("-inf")
+        self._are_stored = True
+
+    def request(self, *_: object) -> None:
+        """Takes a request."""
+        now = monotonic()
+        if now >= self._until:
+            self._wake()
+        self._until = now + REQUESTED_SECONDS
+
+    async def turn(self, redis: RedisConnection, since: int) -> bool:
+        """Sends the next heartbeat, as `send` does; returns False when none is requested any more.
+
+        The last ones are removed then: readers, to whom none have come for a while, read from the first on.
+        """
+        is_requested = monotonic() < self._until
+        if is_requested:
+            await send(redis, self._keys, since)
+        elif self._are_stored:
+            await redis.ask(("UNLINK", key(self._keys.service)))
+        self._are_stored = is_requested
+        return is_requested
 
 
 async def send(redis: RedisConnection, keys: ServiceKeys, since: int) -> None:

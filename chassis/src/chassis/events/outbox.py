@@ -79,6 +79,11 @@ class Outbox:
         """The NOTIFY channel that wakes the relay."""
         return f"{self.schema}_outbox"
 
+    @property
+    def heartbeat_channel(self) -> str:
+        """The NOTIFY channel by which heartbeats are requested of the relay."""
+        return f"{self.schema}_heartbeats"
+
 
 async def sweep(connection: Any, outbox: Outbox) -> int:
     """Deletes rows published more than 24 h ago, in small batches; returns how many."""

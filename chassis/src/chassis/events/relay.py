@@ -1,11 +1,11 @@
 """The outbox relay: publishes the outbox on the stream, in order and at least once.
 
 Every instance of a service runs one; an advisory lock elects the one that publishes. It is woken by NOTIFY,
-and polls from time to time in any case; auth-service's sends a heartbeat after each poll. A crash between
-publishing and marking publishes an event twice. When the stream has lost entries (Redis restarted without
-them), those that are still in the outbox are published again. A stream whose ids lie far in the future is
-deleted and started again: at the last possible id nothing more can be added, and before it nothing would be
-trimmed.
+and polls from time to time in any case; auth-service's polls more often while heartbeats are requested, and
+sends one after each poll. A crash between publishing and marking publishes an event twice. When the stream
+has lost entries (Redis restarted without them), those that are still in the outbox are published again. A
+stream whose ids lie far in the future is deleted and started again: at the last possible id nothing more can
+be added, and before it nothing would be trimmed.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ BATCH = 200
 TIMEOUT_SECONDS = 1.0
 STAND_BY_SECONDS = 1.0
 POLL_SECONDS = 4.0
-"""Between two polls of a relay without heartbeats, for entries that Redis lost while it stayed connected."""
+"""Between two polls without heartbeats, for entries that Redis lost while it stayed connected."""
 
 SWEEP_EVERY_SECONDS = 600.0
 COUNTED_MAX = 10_000
@@ -71,7 +71,8 @@ class Relay:
         keys: The service's keys; events are signed with its own.
         postgres_url: Where the outbox is.
         redis_url: Where the stream is.
-        heartbeats: Whether to send heartbeats: readers wait only for auth-service's.
+        heartbeats: Whether to send heartbeats while they are requested: readers wait only for
+            auth-service's.
 
     Attributes:
         leading: Whether this instance publishes.
@@ -94,8 +95,7 @@ class Relay:
         self._log = log.bind(schema=outbox.schema)
         self._postgres_url = postgres_url
         self._redis_url = redis_url
-        self._heartbeats = heartbeats
-        self._poll_seconds = heartbeat.INTERVAL_SECONDS if heartbeats else POLL_SECONDS
+        self._heartbeats = heartbeat.Sender(keys, self._wake) if heartbeats else None
         self._woken = asyncio.Event()
         self._intact = False
         self._last_id: str | None = None
@@ -142,6 +142,8 @@ class Relay:
         )
         try:
             await connection.add_listener(self._outbox.channel, self._wake)
+            if self._heartbeats is not None:
+                await connection.add_listener(self._outbox.heartbeat_channel, self._heartbeats.request)
             connection.add_termination_listener(self._wake)
             yield connection
         finally:
@@ -161,6 +163,8 @@ class Relay:
             await asyncio.sleep(STAND_BY_SECONDS)
         self.leading = True
         self._intact = False
+        if self._heartbeats is not None:
+            self._heartbeats.request()  # Of the instance that led before, perhaps.
         if announce:
             self._log.info("outbox relay leads")
 
@@ -185,13 +189,12 @@ class Relay:
             await redis.ask(("UNLINK", stream.STREAM))
             self._intact = False
             return
-        if self._heartbeats:
-            await heartbeat.send(redis, self._keys, since)
+        is_beating = self._heartbeats is not None and await self._heartbeats.turn(redis, since)
         if monotonic() - self._swept_at > SWEEP_EVERY_SECONDS:
             await sweep(connection, self._outbox)
             self._swept_at = monotonic()
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._poll_seconds):
+            async with asyncio.timeout(heartbeat.INTERVAL_SECONDS if is_beating else POLL_SECONDS):
                 await self._woken.wait()
         if connection.is_closed():
             raise ConnectionResetError("the relay's connection to Postgres was lost")

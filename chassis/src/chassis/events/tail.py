@@ -25,14 +25,16 @@ log = structlog.get_logger()
 
 BATCH = 500
 BLOCK_SECONDS = 0.5
-BLOCK_SECONDS_WITHOUT_HEARTBEATS = 0.25
-"""Shorter then: each read blocks to its end, and until the next one ends, what is known is twice as old."""
+BLOCK_SECONDS_AFTER_ENTRIES = 0.25
+"""Without heartbeats. A read that brought entries is known to be complete only as of its beginning, which may
+be `BLOCK_SECONDS` ago; the next one ends before valid tokens would be refused."""
 
 TIMEOUT_SECONDS = 0.9
 YIELD_EVERY = 50
 """Events handled before other tasks run."""
 
 HEARTBEAT_LOST_SECONDS = 2.0
+"""After that time without heartbeats, and then as often, they are read from the first one on."""
 
 _RUN_ID = re.compile(rb"\brun_id:(\w+)")
 
@@ -44,7 +46,7 @@ LAG = Histogram(
 )
 SILENT = Gauge(
     "events_tail_silent_seconds",
-    "Since the stream was last read to its end; from 0.8 s on tokens are introspected.",
+    "Since the stream was last read to its end; from 0.8 s on every token is introspected.",
 )
 
 
@@ -91,6 +93,8 @@ class Tail:
         self._heartbeat_of = heartbeat_of
         self._heartbeat_key = heartbeat.key(heartbeat_of) if heartbeat_of else ""
         self._heartbeat_position = "$"
+        self._sought_at = float("-inf")
+        self._had_entries = True
         self._last_read = float("-inf")
         self._watermark = float("-inf")
         self._is_live = False
@@ -152,23 +156,12 @@ class Tail:
         self._server = server
 
     async def _turn(self, redis: RedisConnection) -> None:
-        names, positions = [stream.STREAM], [self._position]
-        if self._heartbeat_key:
-            names.append(self._heartbeat_key)
-            positions.append(self._heartbeat_position)
-        read: Command = (
-            "XREAD",
-            "COUNT",
-            BATCH,
-            "BLOCK",
-            int(self._block_seconds() * 1000),
-            "STREAMS",
-            *names,
-            *positions,
-        )
+        block_seconds = self._block_seconds()
         asked_at = monotonic()
-        (answer,) = await redis.ask(read)
+        # Redis keeps the second command until the first has been answered, and answers both at once.
+        answer, *seen = await redis.ask(self._read(block_seconds), *self._ask_for_seen())
         entries = stream.read(answer)
+        self._had_entries = answer is not None
         for number, (identifier, fields) in enumerate(entries, 1):
             if number % YIELD_EVERY == 0:
                 # Verification is slow; other tasks need the event loop.
@@ -189,23 +182,38 @@ class Tail:
             return
         heartbeats = stream.read(answer, self._heartbeat_key) if self._heartbeat_key else []
         looked_at = monotonic()
-        if heartbeats or not entries:
+        if heartbeats or not (entries or all(seen)):
             now, is_there = await stream.look(redis, self._seen)
             if not is_there:
                 await self._lose(redis)
                 return
             self._apply_heartbeats(heartbeats, now, looked_at)
+        if not heartbeats:
+            self._seek_heartbeats()
         self._is_live = True
-        # Events that arrived after the request may be missing from the response.
-        self._last_read = asked_at
+        # Events that arrived after the request may be missing from a response, unless Redis waited for
+        # events to the end, and there were none.
+        self._last_read = asked_at if self._had_entries else min(asked_at + block_seconds, monotonic())
         self.caught_up.set()
 
     def _block_seconds(self) -> float:
         late = self._heartbeat_key and self.behind_seconds > heartbeat.INTERVAL_SECONDS
-        return BLOCK_SECONDS_WITHOUT_HEARTBEATS if late else BLOCK_SECONDS
+        return BLOCK_SECONDS_AFTER_ENTRIES if late and self._had_entries else BLOCK_SECONDS
+
+    def _read(self, block_seconds: float) -> Command:
+        names, positions = [stream.STREAM], [self._position]
+        if self._heartbeat_key:
+            names.append(self._heartbeat_key)
+            positions.append(self._heartbeat_position)
+        block = ("BLOCK", int(block_seconds * 1000))
+        return ("XREAD", "COUNT", BATCH, *block, "STREAMS", *names, *positions)
+
+    def _ask_for_seen(self) -> list[Command]:
+        """Returns the question whether the stream still has what was read last, if anything was."""
+        return [("XRANGE", stream.STREAM, self._seen, self._seen)] if self._seen else []
 
     def _apply_heartbeats(self, heartbeats: list[stream.Entry], now: int, looked_at: float) -> None:
-        """Applies heartbeats, once all events before them have been read.
+        """Applies heartbeats, if any, once all events before them have been read.
 
         Args:
             heartbeats: What arrived.
@@ -214,15 +222,21 @@ class Tail:
         """
         if heartbeats:
             self._heartbeat_position = heartbeats[-1][0].decode()
-        elif self.behind_seconds > HEARTBEAT_LOST_SECONDS:
-            # The key may have been recreated, with ids before our position.
-            self._heartbeat_position = "0-0"
         since = heartbeat.watermark(heartbeats, self._heartbeat_of, self._keys)
         if since is None:
             return
         age_seconds = (now - since) / 1000
         if age_seconds > -SKEW_SECONDS:
             self._watermark = max(self._watermark, looked_at - max(0.0, age_seconds))
+
+    def _seek_heartbeats(self) -> None:
+        """Reads from the first heartbeat on when there has been none for a while.
+
+        Their key may have been recreated, with ids before our position.
+        """
+        if min(self.behind_seconds, monotonic() - self._sought_at) > HEARTBEAT_LOST_SECONDS:
+            self._heartbeat_position = "0-0"
+            self._sought_at = monotonic()
 
     async def _rewind(self, redis: RedisConnection) -> None:
         self._seen = None

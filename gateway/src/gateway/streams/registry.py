@@ -201,8 +201,10 @@ class StreamRegistry:
     async def _introspect_while_stale(self) -> None:
         while True:
             await asyncio.sleep(STALE_SECONDS)
-            if not self._authenticator.feed.fresh:
-                await self._authenticate_all([each for each in self._open if each.holder.claims is not None])
+            streams = [each for each in self._open if each.holder.claims is not None]
+            # Only those rely on the feed, which requests heartbeats when it is asked.
+            if streams and not self._authenticator.feed.fresh:
+                await self._authenticate_all(streams)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
