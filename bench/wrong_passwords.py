@@ -28,23 +28,23 @@ GUESSES_EACH = 3
 PASSWORD = "plum-harbor-velvet-quill"
 
 
-def a_bcrypt_hash() -> str:
+def a_bcrypt_hash(cost: int = 12) -> str:
     """Returns one of `PASSWORD` as bcrypt libraries write it."""
-    return bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(12)).decode()
+    return bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(cost)).decode()
 
 
-def an_scrypt_hash() -> str:
+def an_scrypt_hash(n: int = 2**15) -> str:
     """Returns one as Werkzeug writes it."""
     salt = os.urandom(8).hex()
-    key = hashlib.scrypt(PASSWORD.encode(), salt=salt.encode(), n=2**15, r=8, p=1, maxmem=2**26, dklen=64)
-    return f"scrypt:32768:8:1${salt}${key.hex()}"
+    key = hashlib.scrypt(PASSWORD.encode(), salt=salt.encode(), n=n, r=8, p=1, maxmem=2**26, dklen=64)
+    return f"scrypt:{n}:8:1${salt}${key.hex()}"
 
 
-def a_pbkdf2_hash() -> str:
+def a_pbkdf2_hash(iterations: int = 600_000) -> str:
     """Returns one as Django writes it."""
     salt = os.urandom(8).hex()
-    key = hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), salt.encode(), 600_000)
-    return f"pbkdf2_sha256$600000${salt}${b64encode(key).decode()}"
+    key = hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), salt.encode(), iterations)
+    return f"pbkdf2_sha256${iterations}${salt}${b64encode(key).decode()}"
 
 
 IMPORTED = {
