@@ -46,6 +46,7 @@ def test_reports_where_everything_is(up: Up) -> None:
 
 
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="Debian's prometheus is not installed")
+@pytest.mark.nightly
 def test_observed_on_demand(up: Up) -> None:
     """With OBSERVE=1 Prometheus runs beside it: it scrapes every service and evaluates the chart's rules."""
     url = up.wait_for(r"^  prometheus +(http://127\.0\.0\.1:\d+) +\d+$").group(1)
@@ -109,15 +110,8 @@ def test_second_stack_in_the_same_folder_is_refused(up: Up) -> None:
     assert httpx.get(f"{up.wait_until_ready()}/ready").status_code == 200
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "gateway",
-        pytest.param("postgres", marks=pytest.mark.nightly),
-        pytest.param("user-service", marks=pytest.mark.nightly),
-        pytest.param("redis", marks=pytest.mark.nightly),
-    ],
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", ["gateway", "postgres", "user-service", "redis"])
 def test_part_that_dies_is_named_and_started_again(up: Up, name: str) -> None:
     """It comes back at the same address as another process, and the system works."""
     before = up.pids[name]

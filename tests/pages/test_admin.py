@@ -69,6 +69,7 @@ def test_one_part_at_a_time_on_a_phone(office: Window) -> None:
     expect(cards).to_have_count(4)
 
 
+@pytest.mark.nightly
 def test_a_user_is_invited_and_looked_after(
     window: OpenWindow, office: Window, client: Client, mailbox: Mailbox
 ) -> None:

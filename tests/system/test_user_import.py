@@ -183,6 +183,7 @@ def test_a_byte_order_mark_is_skipped_and_latin_1_is_refused(system: System, tmp
     assert _accounts(system, email) == []
 
 
+@pytest.mark.nightly
 def test_a_killed_import_leaves_no_half_of_a_user_and_goes_on(system: System, tmp_path: Path) -> None:
     """Killed in the middle; what it left pending is finished by the next run, nothing twice."""
     marker = hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:12]

@@ -95,6 +95,7 @@ def of_name(events: Iterable[tuple[str, Any]], name: str) -> list[Any]:
     return [data for each, data in events if each == name]
 
 
+@pytest.mark.nightly
 def test_speech_becomes_text(client: Client, speaker: User, system: System) -> None:
     """Two utterances with silence between them; the session is audited by id, length and outcome."""
     with opened(client, speaker, "transcribe") as socket:
@@ -171,6 +172,7 @@ def test_what_cannot_be_spoken(client: Client, speaker: User, body: dict[str, st
     assert refused.fields == {field}
 
 
+@pytest.mark.nightly
 def test_a_spoken_question_has_a_spoken_answer(
     client: Client, speaker: User, chat_server: ChatServer, system: System, collector: Collector
 ) -> None:

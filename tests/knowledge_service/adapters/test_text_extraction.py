@@ -121,6 +121,7 @@ async def test_bad_files(
     assert problem is None or refused.value.problem is problem
 
 
+@pytest.mark.nightly
 async def test_ten_thousand_pages(extract: FileTextExtractor) -> None:
     """Are refused by their number, in seconds."""
     content = pdf(*["A page."] * 10_000)

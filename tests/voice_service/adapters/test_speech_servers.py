@@ -30,7 +30,7 @@ KILLED_AFTER = 25
 AWAY_SECONDS = 2.0
 
 
-PROTOCOLS = ["openai", *(pytest.param(each, marks=pytest.mark.nightly) for each in ("wyoming", "deepgram"))]
+PROTOCOLS = [pytest.param(each, marks=pytest.mark.nightly) for each in ("openai", "wyoming", "deepgram")]
 """A server of each loads the models twice."""
 
 
@@ -123,7 +123,6 @@ async def spoken_while_killed(server: SpeechServer, restart: Timer | None = None
                 restart.start()
 
 
-@pytest.mark.nightly
 async def test_a_server_killed_within_an_utterance_and_started_again(server: SpeechServer) -> None:
     """Nothing listens for two seconds. The utterance has its whole text."""
     await asyncio.to_thread(server.load)

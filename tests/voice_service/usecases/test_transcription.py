@@ -21,6 +21,7 @@ from voice_service.usecases.transcription import Transcribe
 from tests.voice_service.speech import SILENCE, RecordedAudit, messages, ports, recording, transcribed
 
 
+@pytest.mark.nightly
 async def test_each_utterance_has_its_text() -> None:
     """Two utterances: each begins, is understood in part, and is final, in order and with its place."""
     audit = RecordedAudit()
