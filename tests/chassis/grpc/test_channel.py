@@ -160,7 +160,11 @@ async def test_service_that_is_slow_to_take_connections(stack: Stack) -> None:
     async def connect_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(delays.pop(0))
         upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", stack.port)
-        await asyncio.gather(copy(reader, upstream_writer), copy(upstream_reader, writer))
+        try:
+            await asyncio.gather(copy(reader, upstream_writer), copy(upstream_reader, writer))
+        finally:  # The test may end while both are open.
+            upstream_writer.close()
+            writer.close()
 
     async with await asyncio.start_server(connect_late, "127.0.0.1", 0) as proxy:
         port = proxy.sockets[0].getsockname()[1]
