@@ -28,6 +28,7 @@ from user_service.usecases.webhooks import (
     ResendWebhookDelivery,
 )
 
+from tests.chassis.waiting import until
 from tests.user_service.builders import a_user
 from tests.user_service.usecases.hooks import LOOPBACK, POSTER, SECRETS, Hooks
 from tests.waiting import wait_for
@@ -218,9 +219,11 @@ async def test_a_bug_that_one_message_meets_does_not_disturb_the_others(
         await asyncio.to_thread(wait_for, partial(_has_received, receiver, number + 1))
         await hooks.ports.pool.execute(unreadable, unrecorded.id)
 
-    # An answer is received before it is recorded.
-    while {each.state for each in await hooks.deliveries(sound)} != {DeliveryState.DELIVERED}:
-        await asyncio.sleep(0.02)
+    async def all_are_recorded() -> bool:
+        return {each.state for each in await hooks.deliveries(sound)} == {DeliveryState.DELIVERED}
+
+    # The answer is received first.
+    await until(all_are_recorded)
     assert not running.done()
     running.cancel()
     assert {(each.state, each.last_error) for each in await hooks.deliveries(unposted)} == {
