@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def measure_edge(plan: edge.Plan) -> tuple[list[edge.Turn], list[Verdict]]:
         Path(folder).chmod(0o755)  # Postgres may run as a user of its own.
         with opened(Path(folder)) as comparison:
             services = dict(comparison.stack.services)
+            time.sleep(idle.SETTLE_SECONDS)
             idled = idle.measure(services, IDLE_SECONDS)
             comparison.idle_percent.update({name: each.percent for name, each in idled.items()})
             turns = edge.run(comparison, plan, lambda done: print(done, file=sys.stderr, flush=True))

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from chassis import ticks
 from chassis.backoff import Backoff
 from chassis.errors import ServiceError
 from chassis.lifecycle import Lifecycle
@@ -49,7 +50,7 @@ async def every(
     if at_once:
         await _run(job, failures)
     while True:
-        await asyncio.sleep(seconds * random.uniform(1 - _SPREAD, 1 + _SPREAD))  # noqa: S311 - jitter
+        await asyncio.sleep(ticks.about(seconds * random.uniform(1 - _SPREAD, 1 + _SPREAD)))  # noqa: S311
         await _run(job, failures)
 
 
@@ -64,7 +65,7 @@ async def when_notified(
             failures.over()
         except ServiceError as error:
             failures.report(error)
-        await wait(seconds)
+        await wait(ticks.about(seconds))
 
 
 async def repeat(name: str, job: Callable[[], Awaitable[bool | None]], *, pause_seconds: float) -> None:
@@ -87,7 +88,7 @@ async def repeat(name: str, job: Callable[[], Awaitable[bool | None]], *, pause_
         failures.over()
         backoff.reset()
         if not found:
-            await asyncio.sleep(pause_seconds)
+            await asyncio.sleep(ticks.about(pause_seconds))
 
 
 async def _run(job: Callable[[], Awaitable[int]], failures: "_Failures") -> None:

@@ -14,6 +14,8 @@ import prometheus_client
 from prometheus_client import Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
+from chassis import ticks
+
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -60,6 +62,7 @@ async def sampling_event_loop(*, interval_seconds: float = 1.0) -> AsyncIterator
 async def _sample(interval_seconds: float) -> None:
     loop = asyncio.get_running_loop()
     while True:
-        due = loop.time() + interval_seconds
-        await asyncio.sleep(interval_seconds)
+        pause_seconds = ticks.about(interval_seconds)
+        due = loop.time() + pause_seconds
+        await asyncio.sleep(pause_seconds)
         _LOOP_DELAY.observe(max(0.0, loop.time() - due))

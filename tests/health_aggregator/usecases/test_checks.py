@@ -1,6 +1,7 @@
 """Running and scheduling checks, reloading targets, and the feed of changes."""
 
 import asyncio
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -177,6 +178,32 @@ async def test_all_checks_end_with_the_budget(scheduling: Scheduling) -> None:
     await scheduling.scheduler.close()
 
     assert took < 5
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_when_checks_start(scheduling: Scheduling, together: bool) -> None:
+    """Together, where a target says so; otherwise spread over the interval."""
+    began: dict[str, list[float]] = {}
+
+    class Noting(FakeCheck):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.began = began.setdefault(name, [])
+
+        async def __call__(self, timeout_seconds: float) -> CheckResult:
+            self.began.append(time.monotonic())
+            return await super().__call__(timeout_seconds)
+
+    scheduling.checks = {str(number): Noting(str(number)) for number in range(12)}
+    await scheduling.scheduler.set_targets(
+        [Target(name, "http", cadence=Cadence(2.0), checked_together=together) for name in scheduling.checks]
+    )
+    await until(lambda: all(len(times) >= 3 for times in began.values()), seconds=30)
+    await scheduling.scheduler.close()
+    thirds = [times[2] for times in began.values()]
+    apart = [abs((third - thirds[0] + 1) % 2 - 1) for third in thirds]
+
+    assert (statistics.median(apart) < 0.1) is together
 
 
 async def test_wake(scheduling: Scheduling) -> None:

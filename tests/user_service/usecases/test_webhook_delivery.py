@@ -12,14 +12,18 @@ import pytest
 from chassis.errors import NotFound
 from chassis.http.destinations import Destinations
 from chassis.identity.role import Role
+from chassis.postgres.notifications import open_listening
+from devstack.database import Database
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
+from user_service.adapters.postgres.webhooks import CHANNEL
 from user_service.adapters.webhook_poster import HttpWebhookPoster
 from user_service.domain import undelivered
 from user_service.domain.accounts import Registration
 from user_service.domain.announcements import announce
 from user_service.domain.user import Changes
 from user_service.domain.webhook import WAITS, DeliveryState, UserEvent, WebhookChanges
+from user_service.usecases import webhook_delivery
 from user_service.usecases.erasure import DeleteUser
 from user_service.usecases.registration import AdmitUser
 from user_service.usecases.webhook_delivery import SendWebhooks, wait_after
@@ -192,6 +196,49 @@ async def test_one_that_hangs_leaves_room_for_the_others(hooks: Hooks) -> None:
         released.set()
         await sending
         assert len(slow.messages) == 6
+
+
+async def test_a_message_is_sent_when_it_is_queued(
+    hooks: Hooks, receiver: Receiver, emptied_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whichever instance hears of it, although nothing is looked for within the test's time."""
+    monkeypatch.setattr(webhook_delivery, "EVERY_SECONDS", 3600.0)
+    monkeypatch.setattr(webhook_delivery, "IDLE_SECONDS", 3600.0)
+    await hooks.add(receiver.url)
+    send = SendWebhooks(hooks.ports.units, SECRETS, POSTER, hooks.ports.clock)
+    channels = {CHANNEL: send.may_be_due.set}
+    url = emptied_database.url("user_service")
+    async with open_listening(url, application_name="test", channels=channels, lost=send.may_be_due.set):
+        running = asyncio.create_task(send.run())
+        await asyncio.sleep(0.5)
+        for number in range(2):
+            await hooks.rename(hooks.admin, f"Name {number}")
+            await asyncio.to_thread(wait_for, partial(_has_received, receiver, number + 1))
+        running.cancel()
+
+
+async def test_the_next_attempt_is_known(hooks: Hooks, receiver: Receiver) -> None:
+    """So that nothing is looked for before; messages to an endpoint that is off do not count."""
+    webhook, _ = await hooks.add(receiver.url)
+    receiver.behaves = status(500)
+
+    async def next_due() -> timedelta | None:
+        async with hooks.ports.units.statements() as unit:
+            return await unit.webhooks.next_due()
+
+    before = await next_due()
+    await hooks.rename(hooks.admin)
+    queued = await next_due()
+    await hooks.send()
+    failed = await next_due()
+    await hooks.update(caller=hooks.caller, webhook_id=webhook.id, changes=WebhookChanges(is_active=False))
+
+    assert before is None
+    assert queued is not None
+    assert queued <= timedelta(0)
+    assert failed is not None
+    assert timedelta(0) < failed <= WAITS[0] * 1.2
+    assert await next_due() is None
 
 
 class FaultyPoster(HttpWebhookPoster):

@@ -1,6 +1,6 @@
 """Builds the service: the one module that names concrete adapters."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import structlog
@@ -30,9 +30,9 @@ from vestibule.users.v1.webhook_service_pb2_grpc import add_WebhookServiceServic
 
 from chassis import jobs
 from user_service.adapters.accounts import GrpcAccounts
+from user_service.adapters.postgres import webhooks
 from user_service.adapters.postgres.outbox import OUTBOX
 from user_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from user_service.adapters.postgres.webhooks import measure_deliveries
 from user_service.adapters.stale_copies import GatheredStaleCopies
 from user_service.adapters.stored_documents import DOCUMENTS_SERVICE, GrpcStoredDocuments
 from user_service.adapters.webhook_poster import HttpWebhookPoster
@@ -49,7 +49,9 @@ from user_service.usecases.webhook_delivery import PurgeDeliveries, ResealWebhoo
 log = structlog.get_logger()
 
 SERVICE = "user-service"
-BACKLOG_SECONDS = 5.0
+BACKLOG_SECONDS = 15.0
+"""As often as metrics are collected."""
+
 RETENTION_SECONDS = 600.0
 RESEAL_SECONDS = 600.0
 
@@ -99,12 +101,12 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
         add_DirectoryServiceServicer_to_server, DirectoryServicer(units, accounts, stale_copies, clock)
     )
 
-    _begin_webhooks(lifecycle, settings, pool, units, server)
+    channels = _begin_webhooks(lifecycle, settings, pool, units, server)
     purge = partial(purge_responses, pool, OUTBOX.schema)
     jobs.begin(lifecycle, "deleting old responses", RETENTION_SECONDS, purge)
 
     handlers = event_handlers(units, accounts, stale_copies, clock)
-    _begin_events(lifecycle, settings, service_tokens.keys, handlers, AuditEvents(units))
+    _begin_events(lifecycle, settings, service_tokens.keys, handlers, AuditEvents(units), channels=channels)
 
     await serve(lifecycle, settings, server, certificates, authenticator)
 
@@ -115,11 +117,13 @@ def _begin_events(
     keys: ServiceKeys,
     handlers: Mapping[str, Handler],
     audit: AuditEvents,
+    *,
+    channels: Mapping[str, Callable[[], None]],
 ) -> None:
     """Begins to publish this service's events and to handle those of others."""
     redis_url = settings.redis_url.get_secret_value()
     postgres_url = settings.postgres_url.get_secret_value()
-    relay = Relay(OUTBOX, keys=keys, postgres_url=postgres_url, redis_url=redis_url)
+    relay = Relay(OUTBOX, keys=keys, postgres_url=postgres_url, redis_url=redis_url, also_listen_to=channels)
     consumer = Consumer(group=SERVICE, handlers=handlers, keys=keys, redis_url=redis_url, audit=audit)
     lifecycle.begin("outbox relay", relay.run())
     lifecycle.begin("event consumer", consumer.run())
@@ -131,8 +135,12 @@ def _begin_webhooks(
     pool: Pool,
     units: PostgresUnitsOfWork,
     server: GrpcServer,
-) -> None:
-    """Serves webhooks, and begins to deliver, measure what waits, delete what ended and reseal secrets."""
+) -> Mapping[str, Callable[[], None]]:
+    """Serves webhooks, and begins to deliver, measure what waits, delete what ended and reseal secrets.
+
+    Returns:
+        The channels to listen to, and what to call at each notification.
+    """
     if not settings.master_keys:
         log.warning("no webhook can be added: set USERS_MASTER_KEY")
     clock, secrets = SystemClock(), SealedWebhookSecrets(settings.master_keys)
@@ -140,13 +148,15 @@ def _begin_webhooks(
         Destinations(allows_http=settings.webhook_http == "on", networks=settings.webhook_networks)
     )
     server.add(add_WebhookServiceServicer_to_server, WebhookServicer(units, secrets, poster, clock))
-    lifecycle.begin("sending webhooks", SendWebhooks(units, secrets, poster, clock).run())
-    measure = partial(measure_deliveries, pool)
+    send = SendWebhooks(units, secrets, poster, clock)
+    lifecycle.begin("sending webhooks", send.run())
+    measure = partial(webhooks.measure_deliveries, pool)
     jobs.begin(lifecycle, "measuring webhooks", BACKLOG_SECONDS, measure)
     reseal = ResealWebhooks(units, secrets)
     jobs.begin(lifecycle, "encrypting webhook secrets again", RESEAL_SECONDS, reseal)
     purge = PurgeDeliveries(units)
     jobs.begin(lifecycle, "deleting old webhook messages", RETENTION_SECONDS, purge)
+    return {webhooks.CHANNEL: send.may_be_due.set}
 
 
 def _interceptor(settings: UsersSettings, units: PostgresUnitsOfWork) -> Interceptor | None:

@@ -77,7 +77,9 @@ PACKAGE = "auth_service"
 SCHEMA = "auth"
 
 MINUTE_SECONDS = 60.0
-MAIL_BACKLOG_SECONDS = 5.0
+MAIL_BACKLOG_SECONDS = 15.0
+"""As often as metrics are collected."""
+
 MAIL_QUEUE_SECONDS = 2.0
 """How often the mail queue is read without a notification: for mails that wait for another attempt."""
 

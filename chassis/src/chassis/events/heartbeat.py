@@ -50,7 +50,7 @@ class Sender:
         self._until = float("-inf")
         self._are_stored = True
 
-    def request(self, *_: object) -> None:
+    def request(self) -> None:
         """Takes a request."""
         now = monotonic()
         if now >= self._until:

@@ -9,23 +9,24 @@ be added, and before it nothing would be trimmed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from time import monotonic, time_ns
 from typing import Any
 
-import asyncpg
 import hiredis
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from chassis import ticks
 from chassis.backoff import Backoff
 from chassis.events import heartbeat, spans, stream
 from chassis.events.outbox import Outbox, sweep
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import sign_event
 from chassis.postgres.failures import BUSY, LOST
+from chassis.postgres.notifications import open_listening
 from chassis.redis import explain
 from chassis.redis_connection import FAILURES, Command, RedisConnection, open_connection
 from chassis.tracing import traces
@@ -73,6 +74,7 @@ class Relay:
         redis_url: Where the stream is.
         heartbeats: Whether to send heartbeats while they are requested: readers wait only for
             auth-service's.
+        also_listen_to: As `open_listening` says, what else the relay's connection listens for.
 
     Attributes:
         leading: Whether this instance publishes.
@@ -86,6 +88,7 @@ class Relay:
         postgres_url: str,
         redis_url: str,
         heartbeats: bool = False,
+        also_listen_to: Mapping[str, Callable[[], None]] | None = None,
     ) -> None:
         if keys.service != outbox.source:
             raise ValueError(f"the outbox is {outbox.source}'s, the keys are {keys.service}'s")
@@ -95,8 +98,11 @@ class Relay:
         self._log = log.bind(schema=outbox.schema)
         self._postgres_url = postgres_url
         self._redis_url = redis_url
-        self._heartbeats = heartbeat.Sender(keys, self._wake) if heartbeats else None
         self._woken = asyncio.Event()
+        self._heartbeats = heartbeat.Sender(keys, self._woken.set) if heartbeats else None
+        self._channels = {outbox.channel: self._woken.set, **(also_listen_to or {})}
+        if self._heartbeats is not None:
+            self._channels[outbox.heartbeat_channel] = self._heartbeats.request
         self._intact = False
         self._last_id: str | None = None
         self._swept_at = float("-inf")
@@ -133,26 +139,15 @@ class Relay:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
-        """Opens a dedicated connection: it listens and holds a session lock, which pooled ones must not."""
-        connection = await asyncpg.connect(
-            self._postgres_url,
-            timeout=2.0,
-            command_timeout=10.0,
-            server_settings={"application_name": f"{self._outbox.source}-relay", "statement_timeout": "5000"},
-        )
+        """Opens a dedicated connection: it listens and holds a session lock."""
+        name = f"{self._outbox.source}-relay"
         try:
-            await connection.add_listener(self._outbox.channel, self._wake)
-            if self._heartbeats is not None:
-                await connection.add_listener(self._outbox.heartbeat_channel, self._heartbeats.request)
-            connection.add_termination_listener(self._wake)
-            yield connection
+            async with open_listening(
+                self._postgres_url, application_name=name, channels=self._channels, lost=self._woken.set
+            ) as connection:
+                yield connection
         finally:
             self.leading = False
-            with suppress(*LOST):
-                await connection.close(timeout=1.0)
-
-    def _wake(self, *_: object) -> None:
-        self._woken.set()
 
     async def _lead(self, connection: Any, *, announce: bool) -> None:
         """Waits until this instance leads. Within an outage, `announce` suppresses the log line."""
@@ -193,8 +188,9 @@ class Relay:
         if monotonic() - self._swept_at > SWEEP_EVERY_SECONDS:
             await sweep(connection, self._outbox)
             self._swept_at = monotonic()
+        pause_seconds = heartbeat.INTERVAL_SECONDS if is_beating else ticks.about(POLL_SECONDS)
         with suppress(TimeoutError):
-            async with asyncio.timeout(heartbeat.INTERVAL_SECONDS if is_beating else POLL_SECONDS):
+            async with asyncio.timeout(pause_seconds):
                 await self._woken.wait()
         if connection.is_closed():
             raise ConnectionResetError("the relay's connection to Postgres was lost")

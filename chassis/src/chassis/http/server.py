@@ -9,6 +9,7 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import Server
 
+from chassis import ticks
 from chassis.http.pipelining import PipelineProtocol
 from chassis.startup_errors import StartupError
 
@@ -40,7 +41,7 @@ class HttpServer(Server):
         """Updates the `Date` header every second until `stop`; uvicorn's loop runs ten times as often."""
         while not await self.on_tick(0):
             with suppress(TimeoutError):
-                async with asyncio.timeout(_DATE_SECONDS):
+                async with asyncio.timeout(ticks.about(_DATE_SECONDS)):
                     await self._stopping.wait()
 
     async def stop(self, grace_seconds: float) -> None:

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from chassis import ticks
+
 _Mark = tuple[int, int, int] | None
 
 
@@ -16,7 +18,7 @@ async def on_change(
     """Calls `changed` after each change of a file, never concurrently, until cancelled."""
     seen = [_mark(path) for path in paths]
     while True:
-        await asyncio.sleep(every_seconds)
+        await asyncio.sleep(ticks.about(every_seconds))
         marks = [_mark(path) for path in paths]
         if marks != seen:
             seen = marks

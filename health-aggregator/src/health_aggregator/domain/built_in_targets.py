@@ -62,6 +62,7 @@ def built_in_targets(options: Mapping[str, Mapping[str, Any]]) -> list[Target]:
             depends_on=component.depends_on,
             enabled=name in options,
             cadence=cadence_of_components(component.kind),
+            checked_together=True,
             options=dict(options.get(name, {})),
         )
         for name, component in known.items()

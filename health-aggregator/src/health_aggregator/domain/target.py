@@ -47,6 +47,8 @@ class Target:
         depends_on: Names of the targets that it needs.
         enabled: False for a component that is known but not configured.
         cadence: When it is checked.
+        checked_together: Whether its checks start at the same moments as others: those of a few targets
+            cost less than waking this process for each.
         damping: How fast its state changes.
         options: What the check of this kind needs, such as `address` or `url`.
     """
@@ -57,5 +59,6 @@ class Target:
     depends_on: tuple[str, ...] = ()
     enabled: bool = True
     cadence: Cadence = field(default_factory=Cadence)
+    checked_together: bool = False
     damping: DampingRules = field(default_factory=DampingRules)
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from functools import partial
 
 from chassis.clock import Clock
 
+from chassis import ticks
 from health_aggregator.domain.board import Board
 from health_aggregator.domain.check import Check, CheckFactory
 from health_aggregator.domain.observer import Observer
@@ -72,7 +73,7 @@ class CheckScheduler:
     async def run(self) -> None:
         """Marks stale components, until cancelled."""
         while True:
-            await asyncio.sleep(_AGE_SECONDS)
+            await asyncio.sleep(ticks.about(_AGE_SECONDS))
             changes = self.board.age(now=time.monotonic(), at=self.clock.now())
             if changes:
                 self.observer.changed(changes)
@@ -106,9 +107,11 @@ class CheckScheduler:
                 target.cadence,
                 self.board.damped(target.name),
                 down_threshold=target.damping.failures_to_down,
-                chance=random.random(),  # noqa: S311 not for security
+                chance=0.5 if target.checked_together else random.random(),  # noqa: S311 not for security
             )
-        if job.runs == 1 and delay_seconds >= target.cadence.interval_seconds / 2:
+        if target.checked_together:
+            delay_seconds = ticks.until_next(delay_seconds)
+        elif job.runs == 1 and delay_seconds >= target.cadence.interval_seconds / 2:
             # All first checks start at once; afterwards each target has its own offset in the period.
             delay_seconds = phase_seconds(target.name, target.cadence.interval_seconds)
         self._schedule(job, delay_seconds)

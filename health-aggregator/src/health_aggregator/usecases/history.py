@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from chassis.clock import Clock
 from chassis.errors import ServiceError
 
+from chassis import ticks
 from health_aggregator.domain.board import Board
 from health_aggregator.domain.check import CheckResult
 from health_aggregator.domain.history import (
@@ -95,7 +96,7 @@ class RecordHistory(Observer):
             except ServiceError as error:
                 self.write_failed(error, len(self._observations))
             turn += 1
-            await asyncio.sleep(_FLUSH_SECONDS)
+            await asyncio.sleep(ticks.about(_FLUSH_SECONDS))
 
     async def flush(self) -> None:
         """Writes what waits.

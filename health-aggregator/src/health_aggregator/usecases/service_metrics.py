@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from chassis import ticks
 from health_aggregator.domain.service_metrics import (
     WINDOW_SECONDS,
     MetricsSource,
@@ -43,7 +44,7 @@ class CollectMetrics:
         """Scrapes, until cancelled."""
         while True:
             await self.scrape()
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(ticks.about(EVERY_SECONDS))
 
     async def scrape(self) -> None:
         """Scrapes every service once."""

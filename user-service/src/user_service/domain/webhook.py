@@ -264,6 +264,10 @@ class WebhookRepository(Protocol):
         """Returns a delivery that is due to an active endpoint not named, and reserves it for the lease."""
         ...
 
+    async def next_due(self) -> timedelta | None:
+        """Returns how long until a delivery to an active endpoint is due; None while none is pending."""
+        ...
+
     async def note(self, delivery: Delivery, attempt: Attempt) -> None:
         """Records how an attempt ended, unless another one was claimed meanwhile."""
         ...

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -13,6 +14,7 @@ from chassis.clock import Clock
 from chassis.errors import ServiceError
 from chassis.identity.caller import ANONYMOUS
 
+from chassis import ticks
 from user_service.domain import undelivered
 from user_service.domain.audit import Action, Outcome, entry
 from user_service.domain.undelivered import Undelivered
@@ -33,7 +35,10 @@ from user_service.domain.webhook import (
 log = structlog.get_logger()
 
 EVERY_SECONDS = 1.0
-"""How often what is due is looked for."""
+"""How often what is due is looked for, while something is pending."""
+
+IDLE_SECONDS = 5.0
+"""How often otherwise, in case that a notification was missed."""
 
 AT_ONCE = 8
 """Concurrent attempts."""
@@ -49,6 +54,9 @@ class SendWebhooks:
     """Posts every message that is due, each at least once; several instances may do it at once.
 
     No connection is held while an endpoint is asked.
+
+    Attributes:
+        may_be_due: Set from outside to have `run` look now.
     """
 
     def __init__(
@@ -58,6 +66,7 @@ class SendWebhooks:
         self._secrets = secrets
         self._poster = poster
         self._clock = clock
+        self.may_be_due = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._running: Counter[UUID] = Counter()
         self._workers = 0
@@ -75,8 +84,10 @@ class SendWebhooks:
         failing = False
         async with asyncio.TaskGroup() as workers:
             while True:
+                pause_seconds = EVERY_SECONDS
                 try:
                     await self._start_workers(workers)
+                    pause_seconds = await self._pause_seconds()
                     failing = False
                 except ServiceError as error:
                     if not failing:
@@ -87,7 +98,17 @@ class SendWebhooks:
                     if not failing:
                         log.exception("webhooks are not delivered; retrying")
                     failing = True
-                await asyncio.sleep(EVERY_SECONDS)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(ticks.about(pause_seconds)):
+                        await self.may_be_due.wait()
+                self.may_be_due.clear()
+
+    async def _pause_seconds(self) -> float:
+        """Returns how long to wait until a message may be due, between two looks."""
+        async with self._units.statements() as unit:
+            wait = await unit.webhooks.next_due()
+        seconds = IDLE_SECONDS if wait is None else wait.total_seconds()
+        return min(max(seconds, EVERY_SECONDS), IDLE_SECONDS)
 
     async def _start_workers(self, workers: asyncio.TaskGroup) -> None:
         while self._workers < AT_ONCE and (claimed := await self._claim()):

@@ -4,10 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 from chassis.backoff import Backoff
 from chassis.component import Component
@@ -15,6 +13,7 @@ from chassis.grpc.call import current_traceparent
 from chassis.ids import uuid7
 from chassis.postgres.connection import Connection, rows_affected
 from chassis.postgres.failures import BUSY, LOST
+from chassis.postgres.notifications import open_listening
 from chassis.postgres.pool import Pool
 from prometheus_client import Gauge
 
@@ -224,23 +223,12 @@ class MailQueueListener:
 
     async def _listen(self) -> None:
         lost = asyncio.Event()
-        connection: Any = await asyncpg.connect(
-            self._postgres_url,
-            timeout=2.0,
-            command_timeout=5.0,
-            server_settings={"application_name": self._application_name},
-        )
-        try:
-            connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(CHANNEL, self._notify)
-            self._notify()
+        channels = {CHANNEL: self._queued.set}
+        name = self._application_name
+        async with open_listening(
+            self._postgres_url, application_name=name, channels=channels, lost=lost.set
+        ):
             await lost.wait()
-        finally:
-            with suppress(*LOST):
-                await connection.close(timeout=1.0)
-
-    def _notify(self, *_: object) -> None:
-        self._queued.set()
 
 
 async def measure_backlog(pool: Pool) -> int:

@@ -22,6 +22,9 @@ from user_service.domain.webhook import (
     Webhook,
 )
 
+CHANNEL = "users_webhooks"
+"""The NOTIFY channel on which it is said that a delivery may be due."""
+
 _WEBHOOK = """id, url, events, description, sealed_secret, created_at, updated_at, is_active,
     disabled_reason, sealed_former, former_until"""
 _DELIVERY = """id, webhook_id, event, user_id, version, fields, occurred_at, state, attempts, due_at,
@@ -50,12 +53,15 @@ class PostgresWebhooks:
         """Queues a delivery to each active or inactive endpoint that gets such events."""
         await self.connection.execute(
             """
+            WITH queued AS (
             INSERT INTO users.webhook_deliveries
                    (id, webhook_id, event, user_id, version, fields, occurred_at)
             SELECT ids.id, hook.id, $2, $3, $4, $5, $6
               FROM (SELECT id, row_number() OVER () AS place
                       FROM users.webhooks WHERE $2 = ANY(events)) AS hook
               JOIN unnest($1::uuid[]) WITH ORDINALITY AS ids (id, place) USING (place)
+            RETURNING 1)
+            SELECT pg_notify($7, '') WHERE EXISTS (SELECT FROM queued)
             """,
             [uuid7() for _ in range(WEBHOOKS_MAX)],
             said.event.value,
@@ -63,6 +69,7 @@ class PostgresWebhooks:
             said.version,
             list(said.fields),
             said.occurred_at,
+            CHANNEL,
         )
 
     async def add(self, webhook: Webhook) -> bool:
@@ -127,6 +134,7 @@ class PostgresWebhooks:
             webhook.sealed_former,
             webhook.former_until,
         )
+        await self._notify()
 
     async def delete(self, webhook_id: UUID) -> bool:
         """Removes an endpoint with its deliveries; returns whether there was one."""
@@ -167,6 +175,7 @@ class PostgresWebhooks:
             webhook_id,
             delivery_id,
         )
+        await self._notify()
         return None if row is None else _delivery(row)
 
     async def claim(self, lease: timedelta, *, but: Sequence[UUID]) -> tuple[Delivery, Webhook] | None:
@@ -189,6 +198,15 @@ class PostgresWebhooks:
             return None
         webhook = await self.find(row["webhook_id"])
         return None if webhook is None else (_delivery(row), webhook)
+
+    async def next_due(self) -> timedelta | None:
+        """Returns how long until a delivery to an active endpoint is due; None while none is pending."""
+        wait: timedelta | None = await self.connection.fetchval(
+            "SELECT min(waiting.due_at) - now() FROM users.webhook_deliveries AS waiting"
+            " JOIN users.webhooks AS hook ON hook.id = waiting.webhook_id"
+            " WHERE waiting.state = 'pending' AND hook.is_active"
+        )
+        return wait
 
     async def note(self, delivery: Delivery, attempt: Attempt) -> None:
         """Records how an attempt ended, unless another one was claimed meanwhile."""
@@ -220,6 +238,10 @@ class PostgresWebhooks:
             dead,
         )
         return rows_affected(tag)
+
+    async def _notify(self) -> None:
+        """Says to those who send that a delivery may be due."""
+        await self.connection.execute("SELECT pg_notify($1, '')", CHANNEL)
 
 
 async def measure_deliveries(pool: Pool) -> int:
