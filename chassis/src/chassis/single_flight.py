@@ -2,7 +2,9 @@
 
 import asyncio
 import contextvars
+import math
 from collections.abc import Callable, Coroutine, Hashable
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -10,14 +12,18 @@ Result = TypeVar("Result")
 
 
 class SingleFlight(Generic[Key, Result]):
-    """Runs at most one task per key at a time.
+    """Runs one task per key at a time, or another one for callers that must not join an older one.
 
     A task has an empty context: the deadline and the trace of the caller that started it do not bind the
     others. It goes on when its callers are cancelled.
+
+    Args:
+        joined_for_seconds: How long after its beginning callers may join a task.
     """
 
-    def __init__(self) -> None:
-        self._tasks: dict[Key, asyncio.Task[Result]] = {}
+    def __init__(self, *, joined_for_seconds: float = math.inf) -> None:
+        self._joined_for_seconds = joined_for_seconds
+        self._tasks: dict[Key, tuple[asyncio.Task[Result], float]] = {}
 
     def is_running(self, key: Key) -> bool:
         """Whether a task runs under the key."""
@@ -29,14 +35,15 @@ class SingleFlight(Generic[Key, Result]):
         Raises:
             Exception: what `work` raises, for every caller.
         """
-        task = self._tasks.get(key)
-        if task is None:
+        task, began_at = self._tasks.get(key, (None, 0.0))
+        if task is None or monotonic() - began_at > self._joined_for_seconds:
             task = asyncio.create_task(work(), context=contextvars.Context())
-            self._tasks[key] = task
+            self._tasks[key] = task, monotonic()
             task.add_done_callback(lambda done: self._finish(key, done))
         return await asyncio.shield(task)
 
     def _finish(self, key: Key, task: "asyncio.Task[Result]") -> None:
-        del self._tasks[key]
+        if self._tasks.get(key, (None,))[0] is task:
+            del self._tasks[key]
         if not task.cancelled():
             task.exception()  # Retrieved, even if no caller is left to receive it.

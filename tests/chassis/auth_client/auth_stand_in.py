@@ -36,6 +36,7 @@ class AuthService(key_service_pb2_grpc.KeyServiceServicer, token_service_pb2_grp
     revocations: list[TokensRevoked] = field(default_factory=list)
     refusal: str = ""
     introspected: int = 0
+    answers_after_seconds: float = 0.02
     heartbeat_requests: int = 0
     knows_requests: bool = True
     api_key: token_service_pb2.ApiKeyClaims | None = None
@@ -57,7 +58,7 @@ class AuthService(key_service_pb2_grpc.KeyServiceServicer, token_service_pb2_grp
         said = token_service_pb2.IntrospectTokenResponse(
             active=not self.refusal, reason=self.refusal, api_key=self.api_key
         )
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(self.answers_after_seconds)
         return said
 
     async def RequestHeartbeats(self, request: Any, context: Any) -> Any:  # noqa: N802

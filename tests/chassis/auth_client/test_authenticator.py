@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from chassis.auth_client import revocation_feed
+from chassis.auth_client.client import SHARED_SECONDS
 from chassis.errors import ServiceError, TokenInvalid, TokenRevoked, Unavailable
 from vestibule.events.v1.events_pb2 import Event
 
@@ -103,6 +104,21 @@ async def test_same_question_is_asked_once_at_a_time(stack: Stack) -> None:
 
     assert len(answers) == 19
     assert stack.auth.introspected == 1
+
+
+async def test_who_comes_later_joins_no_answer_from_before_a_revocation(stack: Stack) -> None:
+    """An instance of auth-service that hangs does not have a token accepted that another one has revoked."""
+    token = sign(KEY)
+    stack.stream.silent_seconds = 1
+    stack.auth.answers_after_seconds = 3 * SHARED_SECONDS
+    early = asyncio.create_task(stack.authenticator.authenticate(token))
+    await until(lambda: stack.auth.introspected == 1)
+    await asyncio.sleep(SHARED_SECONDS)
+    stack.auth.refusal = "TOKEN_REVOKED"
+    assert not early.done()
+    with pytest.raises(TokenRevoked):
+        await stack.authenticator.authenticate(token)
+    await early
 
 
 async def test_neither_stream_nor_auth_service(stack: Stack) -> None:

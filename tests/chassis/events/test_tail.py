@@ -115,6 +115,24 @@ async def test_a_flushed_stream_is_lost(valkey: Valkey, begin: Begin) -> None:
     assert listener.losses == 1
 
 
+async def test_a_trimmed_entry_behind_others_is_lost(valkey: Valkey, begin: Begin) -> None:
+    """What was trimmed before it was read is missed, even if the stream brings what came after it."""
+    listener = Listener(valkey)
+    begin(listener.tail.run())
+    await publish(valkey, "a")
+    await until(lambda: listener.received == ["a"])
+    async with Redis.from_url(valkey.url) as client, client.pipeline(transaction=True) as together:
+        for user_id in ("trimmed", "b"):
+            event = Event(user_changed=UserChanged(user_id=user_id))
+            together.xadd(stream.STREAM, entry_of(event, "user-service"), maxlen=1, approximate=False)
+        await together.execute()
+    await until(lambda: listener.received == ["a", "b"])
+    await until(lambda: listener.losses == 1)
+    await publish(valkey, "c")
+    await until(lambda: listener.received == ["a", "b", "c"])
+    assert listener.losses == 1
+
+
 async def test_a_loss_that_is_not_made_up_for_keeps_it_silent(own_valkey: Valkey, begin: Begin) -> None:
     listener = Listener(own_valkey, failures=3)
     begin(listener.tail.run())

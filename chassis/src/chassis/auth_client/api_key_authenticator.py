@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from chassis.auth_client.api_key_cache import ApiKeyCache
-from chassis.auth_client.client import AuthClient
+from chassis.auth_client.client import SHARED_SECONDS, AuthClient
 from chassis.errors import ServiceError, TokenInvalid, Unavailable
 from chassis.grpc.call import Call, enter
 from chassis.identity.api_key import prefix_of
@@ -43,7 +43,9 @@ class ApiKeyAuthenticator:
         self._is_fresh = is_fresh
         self._may_use_cache = may_use_cache
         # Callers share an answer only between the same revocations.
-        self._introspecting: SingleFlight[tuple[bytes, int], Claims] = SingleFlight()
+        self._introspecting: SingleFlight[tuple[bytes, int], Claims] = SingleFlight(
+            joined_for_seconds=SHARED_SECONDS
+        )
 
     def authenticate_cached(self, key: str) -> Claims | None:
         """Returns a key's claims if the cache suffices; None when auth-service must be asked.

@@ -6,7 +6,7 @@ from prometheus_client import Counter
 
 from chassis.auth_client.api_key_authenticator import ApiKeyAuthenticator
 from chassis.auth_client.api_key_cache import ApiKeyCache
-from chassis.auth_client.client import AuthClient
+from chassis.auth_client.client import SHARED_SECONDS, AuthClient
 from chassis.auth_client.revocation_feed import EventSource, RevocationFeed
 from chassis.auth_client.revocations import RevocationSet
 from chassis.errors import TokenRevoked, Unavailable
@@ -56,7 +56,7 @@ class TokenAuthenticator:
     ) -> None:
         self._client = client
         self._revocations = RevocationSet()
-        self._introspecting: SingleFlight[str, None] = SingleFlight()
+        self._introspecting: SingleFlight[str, None] = SingleFlight(joined_for_seconds=SHARED_SECONDS)
         self.keys = KeyCache(client.keys, refresh_seconds=keys_refresh_seconds)
         self._verifier = TokenVerifier(self.keys, issuer=issuer, audience=audience)
         api_keys = ApiKeyCache()

@@ -38,6 +38,8 @@ AUTH_CLIENT_SERVICES: tuple[ServiceDescriptor, ...] = (
 """The services that `open_channel` needs for an `AuthClient`."""
 
 INTROSPECTION_SECONDS = 2.0
+SHARED_SECONDS = 0.25
+"""How long callers may join an introspection that is under way: a revocation may have come since it began."""
 
 _REFUSALS: dict[str, type[ServiceError]] = {
     each.reason: each for each in (TokenInvalid, TokenExpired, TokenRevoked)

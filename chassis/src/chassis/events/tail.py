@@ -160,8 +160,33 @@ class Tail:
         asked_at = monotonic()
         # Redis keeps the second command until the first has been answered, and answers both at once.
         answer, *seen = await redis.ask(self._read(block_seconds), *self._ask_for_seen())
+        # Before what came is taken: behind a gap it would be what was read last, and hide the gap.
+        if not all(seen) and not (await stream.look(redis, self._seen))[1]:
+            await self._lose(redis)
+            return
         entries = stream.read(answer)
         self._had_entries = answer is not None
+        await self._take(entries)
+        if len(entries) == BATCH:
+            return
+        heartbeats = stream.read(answer, self._heartbeat_key) if self._heartbeat_key else []
+        looked_at = monotonic()
+        if heartbeats:
+            now, is_there = await stream.look(redis, self._seen)
+            if not is_there:
+                await self._lose(redis)
+                return
+            self._apply_heartbeats(heartbeats, now, looked_at)
+        if not heartbeats:
+            self._seek_heartbeats()
+        self._is_live = True
+        # Events that arrived after the request may be missing from a response, unless Redis waited for
+        # events to the end, and there were none.
+        self._last_read = asked_at if self._had_entries else min(asked_at + block_seconds, monotonic())
+        self.caught_up.set()
+
+    async def _take(self, entries: list[stream.Entry]) -> None:
+        """Passes on what was read, but for what its source has not signed."""
         for number, (identifier, fields) in enumerate(entries, 1):
             if number % YIELD_EVERY == 0:
                 # Verification is slow; other tasks need the event loop.
@@ -178,23 +203,6 @@ class Tail:
                 if concerned and traces.is_recorded(event.traceparent):
                     spans.record_handling(event, started_ns)
                 LAG.observe(max(0.0, time() - event.occurred_at.ToMilliseconds() / 1000))
-        if len(entries) == BATCH:
-            return
-        heartbeats = stream.read(answer, self._heartbeat_key) if self._heartbeat_key else []
-        looked_at = monotonic()
-        if heartbeats or not (entries or all(seen)):
-            now, is_there = await stream.look(redis, self._seen)
-            if not is_there:
-                await self._lose(redis)
-                return
-            self._apply_heartbeats(heartbeats, now, looked_at)
-        if not heartbeats:
-            self._seek_heartbeats()
-        self._is_live = True
-        # Events that arrived after the request may be missing from a response, unless Redis waited for
-        # events to the end, and there were none.
-        self._last_read = asked_at if self._had_entries else min(asked_at + block_seconds, monotonic())
-        self.caught_up.set()
 
     def _block_seconds(self) -> float:
         late = self._heartbeat_key and self.behind_seconds > heartbeat.INTERVAL_SECONDS
@@ -213,15 +221,14 @@ class Tail:
         return [("XRANGE", stream.STREAM, self._seen, self._seen)] if self._seen else []
 
     def _apply_heartbeats(self, heartbeats: list[stream.Entry], now: int, looked_at: float) -> None:
-        """Applies heartbeats, if any, once all events before them have been read.
+        """Applies heartbeats, once all events before them have been read.
 
         Args:
             heartbeats: What arrived.
             now: The time by Redis' clock, in milliseconds: the writer of a heartbeat chooses its id.
             looked_at: When it was asked for, by `monotonic()`.
         """
-        if heartbeats:
-            self._heartbeat_position = heartbeats[-1][0].decode()
+        self._heartbeat_position = heartbeats[-1][0].decode()
         since = heartbeat.watermark(heartbeats, self._heartbeat_of, self._keys)
         if since is None:
             return
