@@ -79,6 +79,7 @@ async def test_an_idle_stream_is_not_a_silent_one(valkey: Valkey, begin: Begin) 
 
 
 async def test_a_silent_redis_is_noticed_and_nothing_is_missed(own_valkey: Valkey, begin: Begin) -> None:
+    """State is fetched again too: an event of that time may never come, if who is to publish it has ended."""
     listener = Listener(own_valkey)
     begin(listener.tail.run())
     await asyncio.wait_for(listener.tail.caught_up.wait(), WITHIN_SECONDS)
@@ -89,7 +90,7 @@ async def test_a_silent_redis_is_noticed_and_nothing_is_missed(own_valkey: Valke
     await publish(own_valkey, "after")
     await until(lambda: listener.received == ["after"])
     await until(lambda: listener.tail.silent_seconds < 1)
-    assert listener.losses == 0
+    assert listener.losses == 1
 
 
 async def test_a_restarted_redis_may_have_lost_something(own_valkey: Valkey, begin: Begin) -> None:

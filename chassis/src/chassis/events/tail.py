@@ -59,8 +59,9 @@ class Tail:
         keys: The trusted services; events and heartbeats that their source has not signed are skipped.
         on_event: Called with each event, in order, at least once; returns whether it concerned this
             process. Must neither raise nor block.
-        on_lost: Awaited before reading on when events may have been missed; it fetches the current
-            state from its source. It is retried until it succeeds; meanwhile the tail counts as silent.
+        on_lost: Awaited before reading on when events may have been missed, or not published while Redis
+            was away; it fetches the current state from its source. It is retried until it succeeds;
+            meanwhile the tail counts as silent.
         window_seconds: How far back to start.
         heartbeat_of: The service whose heartbeat shows that all its events are on the stream; empty
             for none.
@@ -153,6 +154,9 @@ class Tail:
             await self._rewind(redis)
         elif server != self._server or not (await stream.look(redis, self._seen))[1]:
             await self._lose(redis)
+        elif self.silent_seconds > TIMEOUT_SECONDS:
+            # The source could not publish either, perhaps, and may have ended since.
+            await self._on_lost()
         self._server = server
 
     async def _turn(self, redis: RedisConnection) -> None:
