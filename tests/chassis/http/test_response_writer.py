@@ -1,6 +1,7 @@
 """Answers sent whole keep to HTTP as uvicorn's own do."""
 
 import asyncio
+import gc
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -125,3 +126,15 @@ async def test_each_request_begins_in_a_context_of_its_own() -> None:
         await _ask(server.address, ask + ask + last)
 
     assert seen == ["default"] * 3
+
+
+async def test_requests_leave_nothing_for_the_garbage_collector() -> None:
+    """Its walks stop the process for milliseconds: what requests refer to is free once they are answered."""
+    requests = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n" * 63 + b"GET /last HTTP/1.1\r\nhost: h\r\n\r\n"
+    async with open_http(_app, host="127.0.0.1", port=0) as server:
+        await _ask(server.address, requests)  # What is made once.
+        gc.collect()
+        await _ask(server.address, requests)
+        found = gc.collect()
+
+    assert found < 2 * 64, "objects of the connection itself, and none of each request"
