@@ -48,21 +48,23 @@ def _request(client: str) -> Request:
     return request
 
 
+@pytest.mark.parametrize("status", [200, 503])
 @pytest.mark.parametrize("client", ["203.0.113.9", "2001:db8::1", 'fe80::1%"}\\evil'])
 async def test_stitched_and_structured_lines_are_the_same(
-    log_output: io.StringIO, client: str, monkeypatch: pytest.MonkeyPatch
+    log_output: io.StringIO, client: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = _request(client)
-    AccessLog().write(request, 200)
+    AccessLog().write(request, status)
     await asyncio.sleep(0)
     monkeypatch.setattr(access_log, "json_lines", lambda: None)
     monkeypatch.setattr(access_log, "log", structlog.get_logger())
-    AccessLog().write(request, 200)
+    AccessLog().write(request, status)
     stitched, structured = (json.loads(line) for line in log_output.getvalue().splitlines())
 
     assert stitched.pop("timestamp")[-1] == structured.pop("timestamp")[-1] == "Z"
     assert isinstance(stitched.pop("duration_ms"), float)
     assert isinstance(structured.pop("duration_ms"), float)
     assert stitched == structured
+    assert stitched["level"] == ("info" if status == 200 else "warning")
     assert stitched["client"] == normal_address(client)
     assert "secret" not in log_output.getvalue()

@@ -1,7 +1,9 @@
-"""A service that reports overload is not called again by the same method for as long as it says."""
+"""A service that reports overload is called by the same method as often as it gets room, and no more."""
 
 import pytest
 from chassis.errors import Unavailable
+from gateway.upstream import load_shedder
+from gateway.upstream.load_shedder import PACED_HOLDS, LoadShedder
 
 from tests.gateway.stack import FakeUpstream, Gateway, bearer
 
@@ -44,3 +46,55 @@ async def test_a_refusal_of_one_call_does_not_close_the_gate(
     assert [await rename(gateway, token) for _ in range(3)] == [(503, "3")] * 3
 
     assert upstream.calls == ["UpdateMe"] * 3
+
+
+class Clock:
+    """Time that a test lets pass."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        """Returns the time."""
+        return self.now
+
+
+def calls_in(shedder: LoadShedder, clock: Clock, holds: float, hold_seconds: float) -> int:
+    """Returns how many of the calls that come a hundred times per hold are made."""
+    made = 0
+    for _ in range(round(holds * 100)):
+        clock.now += hold_seconds / 100
+        try:
+            shedder.check()
+            shedder.begin()
+        except Unavailable:
+            continue
+        made += 1
+    return made
+
+
+def test_after_a_refusal_calls_are_made_as_the_service_gets_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the hold, then ever more, though a hundred times as many come; in the end all of them."""
+    clock = Clock()
+    monkeypatch.setattr(load_shedder, "time", clock)
+    shedder = LoadShedder("Login")
+    shedder.record(full(0.02))
+
+    assert calls_in(shedder, clock, 0.99, 0.02) == 0
+    assert calls_in(shedder, clock, 0.8, 0.02) == 1
+    assert 2 <= calls_in(shedder, clock, 2, 0.02) <= 4
+    calls_in(shedder, clock, PACED_HOLDS - 3, 0.02)
+    assert calls_in(shedder, clock, 1, 0.02) >= 99
+
+
+def test_a_refusal_starts_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever it comes, and as the service says then."""
+    clock = Clock()
+    monkeypatch.setattr(load_shedder, "time", clock)
+    shedder = LoadShedder("Login")
+    shedder.record(full(0.02))
+    calls_in(shedder, clock, 5, 0.02)
+    shedder.record(full(0.1))
+
+    assert calls_in(shedder, clock, 0.99, 0.1) == 0
+    assert calls_in(shedder, clock, 0.8, 0.1) == 1

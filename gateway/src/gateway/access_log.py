@@ -60,11 +60,11 @@ class AccessLog:
         if route in _QUIET:
             return
         lines = json_lines()
-        if lines is not None and status < _SERVER_ERROR:
-            lines.write(_json_fields(request, method, route, status, seconds))
+        level = "warning" if status >= _SERVER_ERROR else "info"
+        if lines is not None:
+            lines.write(_json_fields(request, method, route, status, seconds), level)
             return
-        write = log.warning if status >= _SERVER_ERROR else log.info
-        write(
+        getattr(log, level)(
             "request",
             method=method,
             route=route,

@@ -111,6 +111,7 @@ class Endpoint:
 
     async def _call_service(self, message: Any) -> Any:
         """Calls the service; applies the events that the call committed before the response is sent."""
+        self._steps.load_shedder.begin()
         noted = committed.collect()
         raw = message.SerializeToString()
         try:

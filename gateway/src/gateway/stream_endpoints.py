@@ -186,7 +186,7 @@ class WebSocketEndpoint:
             raise
         token, claims = await self._steps.admit(request)
         await self._steps.check_handshake(request, path)
-        self._steps.load_shedder.check()
+        self._steps.load_shedder.begin()
         stream = await self._opener.open(request, token, claims)
         two_way: TwoWayStream | None = None
         try:
