@@ -155,7 +155,7 @@ def _contestants(
     me = ask(f"{base}/api/users/me", token=token)
     path = f"/api/users/{me['data']['id']}"
     port = ports.free_port()
-    bare = _uvicorn(folder, "bench.bare_asgi", port, {"BODY": json.dumps(me, separators=(",", ":"))})
+    bare = asgi_process(folder, "bench.bare_asgi", port, {"BODY": json.dumps(me, separators=(",", ":"))})
     yield Contestant(ASGI, f"http://127.0.0.1:{port}/", running.enter_context(bare))
     key_file = comparison.stack.plan.key_pairs.private_key(proof.GATEWAY)
     servicer_port = ports.free_port()
@@ -166,7 +166,7 @@ def _contestants(
     ):
         port = ports.free_port()
         given = {"USERS_ADDRESS": address, "SERVICE_KEY_FILE": str(key_file)}
-        starlette = running.enter_context(_uvicorn(folder, "bench.bare_starlette", port, given))
+        starlette = running.enter_context(asgi_process(folder, "bench.bare_starlette", port, given))
         yield Contestant(name, f"http://127.0.0.1:{port}{path}", starlette, pid)
     proxy = envoy.binary()
     if proxy is not None:
@@ -183,7 +183,8 @@ def _contestants(
     yield Contestant(UNCACHED, f"{base}{path}", gateway)
 
 
-def _uvicorn(folder: Path, module: str, port: int, environment: dict[str, str]) -> Any:
+def asgi_process(folder: Path, module: str, port: int, environment: dict[str, str]) -> Any:
+    """Runs an ASGI app of `bench` under uvicorn during the block, on a port; yields the process' id."""
     options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
     command = [sys.executable, "-m", "uvicorn", f"{module}:app", "--port", str(port), *options]
     return _process(folder, module, command, port, environment)

@@ -14,64 +14,28 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from devstack.stack import Stack
 
-from bench import report
+from bench import flood_yardstick, report
 from bench.contestants import ADMIN, ask
-from bench.load import ROOT
+from bench.flood_clients import (
+    FLOODING,
+    LEAD_SECONDS,
+    LOGINS,
+    Reads,
+    client,
+    read,
+    read_while_flooded,
+    said,
+)
 from bench.processes import cpu_seconds, pin
-
-READS_PER_SECOND = 100.0
-CONNECTIONS = 100
-_LEAD_SECONDS = 1.0
-_CLIENT_NICENESS = 10
-USERS = 20
-"""Who sign in: of one user's sign-ins by one client, few are let through at a time."""
-
-FLOODING = [
-    {"email": f"flood{number}@vestibule.test", "password": "copper-heron-window-tide"}
-    for number in range(USERS)
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Reads:
-    """What reads took in one turn."""
-
-    p50_ms: float
-    p99_ms: float
-    late_ms: float
-    """How late the client itself was with the hundredth that it sent latest."""
-
-
-def client(url: str, seconds: float, *arguments: str, niceness: int = 0) -> "subprocess.Popen[str]":
-    """Starts a client."""
-    command = ["nice", f"-n{niceness}", sys.executable, "-m", "bench.client", url]
-    command += [f"--seconds={seconds}", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-
-
-def said(process: "subprocess.Popen[str]") -> dict[str, Any]:
-    """Returns what a client found.
-
-    Raises:
-        RuntimeError: it failed.
-    """
-    output, _ = process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"the client ended with status {process.returncode}")
-    found: dict[str, Any] = json.loads(output)
-    return found
 
 
 class Bench:
@@ -87,10 +51,9 @@ class Bench:
         self._base_url = base_url
         self._seconds = seconds
         self._cores = cores
-        self._logins = [f"--body={json.dumps(each)}" for each in FLOODING]
         for each in FLOODING:
             ask(f"{base_url}/api/auth/register", body=json.dumps({**each, "full_name": "Flood"}).encode())
-        self._token = self.token()
+        self._header = f"--header=Authorization: Bearer {self.token()}"
 
     def token(self) -> str:
         """Returns a fresh access token."""
@@ -100,44 +63,20 @@ class Bench:
 
     def capacity(self) -> float:
         """Returns how many logins a second are answered when as many wait as may."""
-        busy = said(
-            client(f"{self._base_url}/api/auth/login", self._seconds, *self._logins, "--connections=8")
-        )
+        busy = said(client(f"{self._base_url}/api/auth/login", self._seconds, *LOGINS, "--connections=8"))
         answered: int = busy["statuses"]["200"]
         return answered / self._seconds
 
     def reads(self) -> Reads:
         """Measures reads for one turn."""
-        found = said(
-            client(
-                f"{self._base_url}/api/users/me",
-                self._seconds,
-                f"--header=Authorization: Bearer {self._token}",
-                f"--rate={READS_PER_SECOND}",
-            )
-        )
-        if found["errors"]:
-            raise RuntimeError(f"{found['errors']} reads failed: {found['statuses']}")
-        cuts = statistics.quantiles(found["latencies_seconds"], n=100)
-        return Reads(cuts[49] * 1e3, cuts[98] * 1e3, found["late_p99_seconds"] * 1e3)
+        return read(f"{self._base_url}/api/users/me", self._seconds, self._header)
 
     def flooded(self, rate: float) -> tuple[Reads, dict[str, Any]]:
         """Measures reads, and what became of the logins, for one turn of a flood."""
-        flood = client(
-            f"{self._base_url}/api/auth/login",
-            self._seconds + 2 * _LEAD_SECONDS,
-            *self._logins,
-            f"--rate={rate}",
-            f"--connections={CONNECTIONS}",
-            niceness=_CLIENT_NICENESS,
+        url = f"{self._base_url}/api"
+        return read_while_flooded(
+            f"{url}/users/me", f"{url}/auth/login", self._seconds, rate, self._cores, self._header
         )
-        pin(flood.pid, self._cores)
-        try:
-            time.sleep(_LEAD_SECONDS)
-            reads = self.reads()
-        finally:
-            found = said(flood)
-        return reads, found
 
 
 def measure(stack: Stack, rounds: int, seconds: float, cores: Sequence[int]) -> dict[str, Any]:
@@ -172,7 +111,8 @@ def measure(stack: Stack, rounds: int, seconds: float, cores: Sequence[int]) -> 
             f" asked late by {idle[-1].late_ms:.1f} and {reads.late_ms:.1f} ms;"
             f" logins {found['statuses']}, sent late by {found['late_p99_seconds'] * 1_000:.0f} ms"
         )
-    lasted = rounds * (seconds + 2 * _LEAD_SECONDS)
+    bare = tuple(zip(*flood_yardstick.measure(stack.folder, rounds, seconds, rate, cores), strict=True))
+    lasted = rounds * (seconds + 2 * LEAD_SECONDS)
     print(
         f"logins/s while flooded {statuses['200'] / lasted:.0f}; refused {statuses['503']} by 503,"
         f" of them without Retry-After {unsure}"
@@ -185,12 +125,14 @@ def measure(stack: Stack, rounds: int, seconds: float, cores: Sequence[int]) -> 
         )
     )
     for name in ("p50_ms", "p99_ms"):
-        quiet, loud = (statistics.median(getattr(each, name) for each in turn) for turn in (idle, flooded))
-        print(f"{name}: idle {quiet:.2f}, flooded {loud:.2f}: {loud / quiet:.1f} x")
+        for what, turns in (("", (idle, flooded)), ("; a bare app, beside as many hashes", bare)):
+            quiet, loud = (statistics.median(getattr(each, name) for each in turn) for turn in turns)
+            print(f"{name}{what}: idle {quiet:.2f}, flooded {loud:.2f}: {loud / quiet:.1f} x")
     return {
         "capacity_per_second": capacity,
         "idle": [asdict(each) for each in idle],
         "flooded": [asdict(each) for each in flooded],
+        "bare": [[asdict(each) for each in turns] for turns in bare],
         "logins": statuses,
         "answered_per_second": statuses["200"] / lasted,
         "cpu_ms_a_login": {name: seconds * 1_000 / logins for name, seconds in used.items()},

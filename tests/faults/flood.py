@@ -9,7 +9,7 @@ from typing import Any
 
 from devstack.stack import Stack
 
-from bench.flood import client, said
+from bench.flood_clients import client, said
 from tests.system.client import PASSWORD
 
 SECONDS = 8.0
