@@ -1,16 +1,22 @@
 """Whatever frames arrive, the gateway stays up, closes by a documented code and keeps nothing."""
 
 import asyncio
+import itertools
 import os
+import random
 import re
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
+from gateway.streams.frame_protocol import FrameProtocol, message_frame
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, PayloadTooBig
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol, Side
 
 from tests.chassis.waiting import until
 from tests.gateway.streaming import TALK, Echo, closed, opened
@@ -132,3 +138,70 @@ async def test_one_byte_at_a_time(echo: Echo) -> None:
     await socket.close()
     with pytest.raises(ConnectionClosed):
         await socket.recv()
+
+
+def _any_frames(chance: random.Random) -> bytes:
+    """Returns frames, most of them right."""
+    opcodes, wrong = [0, 1, 1, 2, 2, 2, 9, 10], [3, 8]
+    frames = [
+        frame(
+            chance.choice(opcodes if chance.random() < 0.95 else wrong),
+            chance.randbytes(
+                chance.choice([0, 1, 9, 100, 125, 126, 200, 300] + [301] * (chance.random() < 0.1))
+            ),
+            fin=chance.random() < 0.8,
+            masked=chance.random() < 0.98,
+            reserved=0 if chance.random() < 0.98 else 4,
+        )
+        for _ in range(chance.randrange(12))
+    ]
+    if chance.random() < 0.2:
+        frames.insert(chance.randint(0, len(frames)), frame(8, b"\x03\xe8bye"))
+    return b"".join(frames)
+
+
+def test_parsed_as_by_the_library() -> None:
+    """However frames are cut on their way, what is parsed here is what the library parses of them."""
+    for seed in range(3_000):
+        chance = random.Random(seed)
+        sent = _any_frames(chance)
+        library, ours = Protocol(Side.SERVER, max_size=300), FrameProtocol(300)
+        library.receive_data(sent)
+        cuts = sorted(chance.randint(0, len(sent)) for _ in range(chance.randrange(6)))
+        for begin, end in itertools.pairwise([0, *cuts, len(sent)]):
+            ours.unparsed += sent[begin:end]
+            while ours.unparsed:
+                ours.parse_part()
+        assert _parsed(ours) == _parsed(library), seed
+        assert ours.state is library.state, seed
+
+
+@pytest.mark.parametrize("length", [0, 125, 126, 65_535, 65_536])
+def test_messages_of_every_length(length: int) -> None:
+    """The largest that is allowed is taken, and one byte more is not."""
+    for limit in (length, length - 1):
+        ours = FrameProtocol(limit)
+        ours.unparsed += frame(2, b"x" * length)
+        while ours.unparsed:
+            ours.parse_part()
+        too_big = limit < length
+        assert [data for _, _, data in _frames(ours)] == ([] if too_big else [b"x" * length])
+        assert isinstance(ours.parser_exc, PayloadTooBig if too_big else type(None))
+
+
+def _frames(protocol: Protocol) -> list[tuple[Opcode, bool, bytes]]:
+    frames = [event for event in protocol.events_received() if isinstance(event, Frame)]
+    return [(each.opcode, each.fin, bytes(each.data)) for each in frames]
+
+
+def _parsed(protocol: Protocol) -> list[Any]:
+    close = protocol.close_sent
+    return [*_frames(protocol), type(protocol.parser_exc), None if close is None else close.code]
+
+
+@pytest.mark.parametrize("length", [0, 125, 126, 65_535, 65_536, 1 << 20])
+def test_written_as_by_the_library(length: int) -> None:
+    """Messages of every form of length have the library's bytes."""
+    for opcode in (Opcode.TEXT, Opcode.BINARY):
+        expected = Frame(opcode, b"x" * length).serialize(mask=False)
+        assert message_frame(b"x" * length, binary=opcode is Opcode.BINARY) == expected

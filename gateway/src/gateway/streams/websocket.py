@@ -13,7 +13,7 @@ from typing import Any, cast
 from websockets.frames import Frame, Opcode
 
 from gateway.http.problems import InvalidJson, PayloadTooLarge
-from gateway.streams.frame_protocol import FrameProtocol
+from gateway.streams.frame_protocol import FrameProtocol, message_frame
 from gateway.streams.inbox import Inbox, PeerGone
 
 PING_SECONDS = 20.0
@@ -61,6 +61,7 @@ class WebSocket(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._inbox = Inbox()
         self._take_at_once = take_at_once
+        self._awaited = False  # whether a message is waited for, and none has come yet
         self._reading = True
         self._writable = asyncio.Event()
         self._writable.set()
@@ -82,7 +83,9 @@ class WebSocket(asyncio.Protocol):
         Raises:
             PeerGone: there is none, and none will come.
         """
-        self._regulate()
+        if not self._inbox:
+            self._awaited = True
+            self._regulate()
         return await self._inbox.take()
 
     async def send(self, data: bytes, *, binary: bool) -> None:
@@ -95,11 +98,8 @@ class WebSocket(asyncio.Protocol):
             await self._writable.wait()
         if self._closing:
             raise PeerGone
-        if binary:
-            self._framing.send_binary(data)
-        else:
-            self._framing.send_text(data)
-        self._flush()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(message_frame(data, binary=binary))
 
     async def close(self, code: int, reason: str) -> None:
         """Closes the connection and waits until it is closed: for the peer, but not for long."""
@@ -138,8 +138,10 @@ class WebSocket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Takes bytes in."""
         self._framing.unparsed += data
-        if self._parsing is None:
+        if self._parsing is None and self._takes_more:
             self._parse()
+        else:
+            self._regulate()
 
     def pause_writing(self) -> None:
         """Reads nothing more: the peer does not take what was sent."""
@@ -204,6 +206,7 @@ class WebSocket(asyncio.Protocol):
             self._refuse(1007, error.reason)
         else:
             if message is not None and not self._take_at_once(message):
+                self._awaited = False
                 self._inbox.put(message)
 
     def _refuse(self, code: int, reason: str) -> None:
@@ -240,21 +243,29 @@ class WebSocket(asyncio.Protocol):
             self.left.set_result(None)
         self._inbox.close()
 
+    @property
+    def _takes_more(self) -> bool:
+        """Whether there is room: a message is waited for, and the peer takes what it is sent."""
+        has_room = self._awaited or self._inbox.bytes < self._read_ahead_bytes
+        return self._closing or (has_room and self._writable.is_set())
+
     def _regulate(self) -> None:
-        """Reads when there is room: nothing waits to be taken, and the peer takes what it is sent."""
+        """Parses and reads when there is room.
+
+        Reading is stopped by what comes when there is none: to stop and resume it for each message would
+        cost two system calls, and most messages come when the one before has been taken.
+        """
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        has_room = not self._inbox or self._inbox.bytes < self._read_ahead_bytes
-        wanted = self._closing or (has_room and self._writable.is_set())
-        if self._framing.unparsed:
-            if wanted and self._parsing is None:
-                self._parsing = self._loop.call_soon(self._parse)
-            wanted = False
-        if wanted and not self._reading:
-            self._reading = True
-            transport.resume_reading()
-        elif not wanted and self._reading:
+        if not self._framing.unparsed:
+            if not self._reading and self._takes_more:
+                self._reading = True
+                transport.resume_reading()
+            return
+        if self._takes_more and self._parsing is None:
+            self._parsing = self._loop.call_soon(self._parse)
+        if self._reading:
             self._reading = self._ping_sent = False
             transport.pause_reading()
             if self._look_timer is None:
