@@ -102,6 +102,7 @@ async def test_service_names_the_postgres_that_is_away(environment: Environment)
     )
 
 
+@pytest.mark.nightly
 async def test_service_serves_on_a_redis_that_refuses(environment: Environment) -> None:
     """It needs no Redis to serve; what Redis said is in the log, once, with what to do."""
     async with refusing_redis() as port:

@@ -8,6 +8,7 @@ import urllib.request
 from typing import Any
 
 import asyncpg
+import pytest
 from auth_service.commands.audit import WITNESS_NOT_ASKED
 from chassis.events import stream
 from chassis.grpc.channel import open_channel
@@ -112,6 +113,7 @@ async def test_first_admin_is_made_when_user_service_answers(
         assert PASSWORD not in output.decode()
 
 
+@pytest.mark.nightly
 async def test_signing_in_goes_on_without_redis(
     environment: Environment, directory: DirectoryStandIn
 ) -> None:

@@ -60,11 +60,13 @@ def test_postgres_url_to_nowhere(tmp_path: Path) -> None:
     "url",
     ["nonsense", *(pytest.param(each, marks=NIGHTLY) for each in ("postgresql://[", "mysql://127.0.0.1/db"))],
 )
+@pytest.mark.nightly
 def test_postgres_url_that_is_none(tmp_path: Path, url: str) -> None:
     """Not even a URL."""
     assert "POSTGRES_URL" in _refused(Up(tmp_path, POSTGRES_URL=url))
 
 
+@pytest.mark.nightly
 def test_postgres_url_with_wrong_password(tmp_path: Path, postgres: Postgres) -> None:
     """The line has the reason that Postgres gives."""
     line = _refused(Up(tmp_path, POSTGRES_URL=postgres.url(password="wrong")))
@@ -72,6 +74,7 @@ def test_postgres_url_with_wrong_password(tmp_path: Path, postgres: Postgres) ->
     assert "password authentication failed" in line
 
 
+@pytest.mark.nightly
 def test_redis_url_to_nowhere(tmp_path: Path) -> None:
     """The line names setting and place."""
     port = free_port()
@@ -91,6 +94,7 @@ def test_folder_that_is_a_file(tmp_path: Path) -> None:
     assert "set DATA_DIR to a folder that can be written" in line
 
 
+@pytest.mark.nightly
 def test_folder_of_another_version(tmp_path: Path) -> None:
     """Data of another major version of Postgres is left alone."""
     data = tmp_path / "postgres" / "data"

@@ -16,6 +16,8 @@ from tests.conftest import STACK_ENVIRONMENT, ClusterCopy
 from tests.devstack.running import Up, leftovers, until_none_is_left
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.nightly
+
 SERVICES = {"auth-service", "user-service", "health-aggregator", "gateway"}
 
 
@@ -46,7 +48,6 @@ def test_reports_where_everything_is(up: Up) -> None:
 
 
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="Debian's prometheus is not installed")
-@pytest.mark.nightly
 def test_observed_on_demand(up: Up) -> None:
     """With OBSERVE=1 Prometheus runs beside it: it scrapes every service and evaluates the chart's rules."""
     url = up.wait_for(r"^  prometheus +(http://127\.0\.0\.1:\d+) +\d+$").group(1)
@@ -110,7 +111,6 @@ def test_second_stack_in_the_same_folder_is_refused(up: Up) -> None:
     assert httpx.get(f"{up.wait_until_ready()}/ready").status_code == 200
 
 
-@pytest.mark.nightly
 @pytest.mark.parametrize("name", ["gateway", "postgres", "user-service", "redis"])
 def test_part_that_dies_is_named_and_started_again(up: Up, name: str) -> None:
     """It comes back at the same address as another process, and the system works."""
@@ -123,7 +123,6 @@ def test_part_that_dies_is_named_and_started_again(up: Up, name: str) -> None:
     _until_signed_in(up.wait_until_ready())
 
 
-@pytest.mark.nightly
 def test_second_start_finds_its_data(tmp_path: Path, copy_cluster: ClusterCopy) -> None:
     """A registered user exists after a restart, and so does the one admin.
 
@@ -151,7 +150,6 @@ def test_second_start_finds_its_data(tmp_path: Path, copy_cluster: ClusterCopy) 
         assert until_none_is_left(tmp_path) == {}, "a part whose supervisor is gone stops by itself"
 
 
-@pytest.mark.nightly
 def test_ctrl_c_while_starting(tmp_path: Path) -> None:
     """Interrupted in the middle of a start, it leaves nothing behind."""
     with Up(tmp_path) as up:

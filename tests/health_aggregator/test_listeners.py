@@ -7,12 +7,15 @@ from typing import Any
 
 import grpc
 import httpx
+import pytest
 from vestibule.health.v1 import health_service_pb2 as pb
 from vestibule.health.v1.health_service_pb2_grpc import HealthServiceStub
 
 from tests.chassis.waiting import until
 from tests.health_aggregator.test_process import Aggregator, as_gateway, running
 from tests.waiting import SLOW_MACHINE_SECONDS
+
+pytestmark = pytest.mark.nightly
 
 
 async def test_streams_end_while_nothing_is_sent(tmp_path: Path) -> None:

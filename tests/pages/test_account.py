@@ -13,6 +13,8 @@ from tests.pages.conftest import OpenWindow, opened
 from tests.system.client import Client, User, new_email
 from tests.system.mailbox import Mailbox, token_in
 
+pytestmark = pytest.mark.nightly
+
 NEW_PASSWORD = "walnut-comet-drizzle-ferry"
 
 
@@ -23,7 +25,6 @@ def answer_password(mine: Window, password: str) -> None:
     dialog.get_by_role("button", name="Continue").click()
 
 
-@pytest.mark.nightly
 def test_profile_address_and_password(
     window: OpenWindow, client: Client, ada: User, mailbox: Mailbox
 ) -> None:
@@ -59,7 +60,6 @@ def test_profile_address_and_password(
     expect(other.page.locator("#signed-out")).to_contain_text("Your session has ended")
 
 
-@pytest.mark.nightly
 def test_a_second_factor_and_a_fresh_proof(
     window: OpenWindow, ada: User, age_proof: Callable[[User], None]
 ) -> None:
@@ -137,7 +137,6 @@ def test_a_passkey_signs_in(window: OpenWindow, ada: User) -> None:
     expect(page.locator("#passkeys .row")).to_have_count(0)
 
 
-@pytest.mark.nightly
 def test_sessions_keys_export_and_erasure(window: OpenWindow, client: Client, ada: User) -> None:
     """Another session ends, a key is made and removed, everything is taken along, then erased."""
     client.sign_in(ada)
@@ -174,7 +173,6 @@ def test_sessions_keys_export_and_erasure(window: OpenWindow, client: Client, ad
     assert login.outcome == (401, "INVALID_CREDENTIALS")
 
 
-@pytest.mark.nightly
 def test_a_passkey_signs_in_where_the_browser_does_not_offer_it(window: OpenWindow, ada: User) -> None:
     """By its button."""
     mine = opened(window, ada)
@@ -191,7 +189,6 @@ def test_a_passkey_signs_in_where_the_browser_does_not_offer_it(window: OpenWind
     page.wait_for_url("**/account")
 
 
-@pytest.mark.nightly
 def test_a_pending_address_is_given_up_and_every_session_ends(window: OpenWindow, client: Client) -> None:
     """The link to a first address is sent again, too."""
     user = client.register()
@@ -213,7 +210,6 @@ def test_a_pending_address_is_given_up_and_every_session_ends(window: OpenWindow
     expect(other.page.locator("#signed-out")).to_contain_text("Your session has ended")
 
 
-@pytest.mark.nightly
 def test_what_a_key_may_do_is_chosen(window: OpenWindow, client: Client, ada: User) -> None:
     """At least one thing, until a day that is still to come."""
     page = opened(window, ada).page
@@ -234,7 +230,6 @@ def test_what_a_key_may_do_is_chosen(window: OpenWindow, client: Client, ada: Us
     assert written.outcome == (403, "FORBIDDEN")
 
 
-@pytest.mark.nightly
 def test_fits(window: OpenWindow, ada: User) -> None:
     """In both themes, at 320 pixels too."""
     mine = opened(window, ada)

@@ -15,6 +15,8 @@ from tests.system.mailbox import Mailbox, token_in
 from tests.waiting import wait_for
 from tests.webhook_receiver import Receiver, status
 
+pytestmark = pytest.mark.nightly
+
 INVITED_PASSWORD = "walnut-comet-drizzle-ferry"
 
 
@@ -69,7 +71,6 @@ def test_one_part_at_a_time_on_a_phone(office: Window) -> None:
     expect(cards).to_have_count(4)
 
 
-@pytest.mark.nightly
 def test_a_user_is_invited_and_looked_after(
     window: OpenWindow, office: Window, client: Client, mailbox: Mailbox
 ) -> None:
@@ -120,7 +121,6 @@ def test_a_user_is_invited_and_looked_after(
     assert login.outcome == (401, "INVALID_CREDENTIALS")
 
 
-@pytest.mark.nightly
 def test_the_audit_is_filtered_verified_and_taken_along(office: Window, ada: User) -> None:
     """With what the witness says."""
     page = office.page
@@ -139,7 +139,6 @@ def test_the_audit_is_filtered_verified_and_taken_along(office: Window, ada: Use
     assert {event["subject_id"] for event in events} == {ada.id}
 
 
-@pytest.mark.nightly
 def test_an_export_that_is_not_whole_says_so(office: Window) -> None:
     """With a smaller bound than the page's own."""
 
@@ -162,7 +161,6 @@ def test_an_export_that_is_not_whole_says_so(office: Window) -> None:
     expect(page.locator("#audit > .alert")).to_contain_text("more entries than the 2 newest")
 
 
-@pytest.mark.nightly
 def test_a_webhook_is_added_and_removed(office: Window) -> None:
     """Its secret is shown once; a URL that is none is refused beside its field."""
     page = office.page
@@ -187,7 +185,6 @@ def test_a_webhook_is_added_and_removed(office: Window) -> None:
     expect(row).to_have_count(0)
 
 
-@pytest.mark.nightly
 def test_what_a_webhook_did_not_deliver_is_sent_again(office: Window, client: Client) -> None:
     """A receiver that answered 410 gets nothing until the webhook is turned on again."""
     page = office.page
@@ -223,7 +220,6 @@ def test_what_a_webhook_did_not_deliver_is_sent_again(office: Window, client: Cl
         expect(row).to_have_count(0)
 
 
-@pytest.mark.nightly
 def test_users_are_filtered(office: Window, client: Client) -> None:
     """By what they are and by whether they are active, as soon as it is chosen."""
     page, user = office.page, client.register()
@@ -239,7 +235,6 @@ def test_users_are_filtered(office: Window, client: Client) -> None:
     expect(rows).to_have_count(0)
 
 
-@pytest.mark.nightly
 def test_a_lost_second_factor_is_removed(office: Window, client: Client, ada: User) -> None:
     """And every user but the admin is signed out."""
     user = client.sign_in(ada)
@@ -276,7 +271,6 @@ def test_is_for_admins(window: OpenWindow, ada: User) -> None:
     expect(mine.page.locator(".pages [data-admin]")).to_be_hidden()
 
 
-@pytest.mark.nightly
 def test_fits(office: Window) -> None:
     """In both themes, at 320 pixels too."""
     for look in office.looks(1100, 320):

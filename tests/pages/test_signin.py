@@ -10,6 +10,8 @@ from tests.pages.conftest import OpenWindow
 from tests.system.client import Client, User, new_email
 from tests.system.mailbox import Mailbox
 
+pytestmark = pytest.mark.nightly
+
 NEW_PASSWORD = "walnut-comet-drizzle-ferry"
 COOKIE = "__Host-vestibule_refresh"
 
@@ -50,7 +52,6 @@ def test_what_is_wrong_stands_beside_its_field(window: OpenWindow, ada: User) ->
     expect(page.locator("#email-error")).to_be_hidden()
 
 
-@pytest.mark.nightly
 def test_a_forgotten_password_is_replaced(window: OpenWindow, ada: User, mailbox: Mailbox) -> None:
     """By the mailed link, which works once; a weak password is refused beside its field."""
     mine = window()
@@ -76,7 +77,6 @@ def test_a_forgotten_password_is_replaced(window: OpenWindow, ada: User, mailbox
     expect(page.locator("#reset-form .alert")).to_contain_text("does not work any more")
 
 
-@pytest.mark.nightly
 def test_a_change_is_undone_by_the_link_of_its_notice(
     window: OpenWindow, ada: User, client: Client, mailbox: Mailbox
 ) -> None:
@@ -110,17 +110,17 @@ def test_a_new_user_registers(window: OpenWindow) -> None:
 @pytest.mark.parametrize(
     ("asked", "led_to"),
     [
-        pytest.param("/status", "/status", marks=pytest.mark.nightly),
-        pytest.param("https://evil.example/", "/account", marks=pytest.mark.nightly),
+        ("/status", "/status"),
+        ("https://evil.example/", "/account"),
         ("//evil.example/", "/account"),
-        pytest.param("/\\evil.example", "/account", marks=pytest.mark.nightly),
-        pytest.param("/.//evil.example/", "//evil.example/", marks=pytest.mark.nightly),
-        pytest.param("/\t/evil.example/", "/account", marks=pytest.mark.nightly),
-        pytest.param("//user:word@HOST/status", "/account", marks=pytest.mark.nightly),
-        pytest.param("/%2F%2Fevil.example/../status", "/status", marks=pytest.mark.nightly),
-        pytest.param("javascript:alert(1)", "/account", marks=pytest.mark.nightly),
-        pytest.param("/api/auth/logout", "/account", marks=pytest.mark.nightly),
-        pytest.param("/signin", "/account", marks=pytest.mark.nightly),
+        ("/\\evil.example", "/account"),
+        ("/.//evil.example/", "//evil.example/"),
+        ("/\t/evil.example/", "/account"),
+        ("//user:word@HOST/status", "/account"),
+        ("/%2F%2Fevil.example/../status", "/status"),
+        ("javascript:alert(1)", "/account"),
+        ("/api/auth/logout", "/account"),
+        ("/signin", "/account"),
     ],
 )
 def test_next_leads_to_pages_of_this_origin_alone(
@@ -147,7 +147,6 @@ def test_without_scripts_a_sentence_says_so(window: OpenWindow) -> None:
         expect(page.locator("main")).to_be_hidden()
 
 
-@pytest.mark.nightly
 def test_a_password_manager_signs_in(window: OpenWindow, ada: User) -> None:
     """It finds the fields by what they are for, and may fill them without a key being pressed."""
     page = window().go("/signin")
@@ -169,7 +168,6 @@ def test_a_password_manager_signs_in(window: OpenWindow, ada: User) -> None:
         assert fields.evaluate_all("all => all.map(each => each.autocomplete)") == passwords
 
 
-@pytest.mark.nightly
 def test_the_keyboard_is_enough(window: OpenWindow, ada: User) -> None:
     """The focus goes where one reads, into a dialog, and back from it."""
     mine = window()
@@ -201,7 +199,6 @@ def test_the_keyboard_is_enough(window: OpenWindow, ada: User) -> None:
     expect(focused).to_have_attribute("id", "erase")
 
 
-@pytest.mark.nightly
 def test_a_german_browser_reads_german(window: OpenWindow) -> None:
     """Until its user chooses another language, which is kept."""
     mine = window(locale="de-AT")
@@ -217,7 +214,6 @@ def test_a_german_browser_reads_german(window: OpenWindow) -> None:
     expect(page.get_by_role("heading", name="Welcome")).to_be_visible()
 
 
-@pytest.mark.nightly
 def test_fits(window: OpenWindow) -> None:
     """Each page that needs no session, in both themes, at 320 pixels too."""
     mine = window()

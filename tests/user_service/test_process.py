@@ -125,6 +125,7 @@ async def test_ready_once_auth_service_is_up(
         assert process.returncode == 0
 
 
+@pytest.mark.nightly
 async def test_works_without_redis(environment: dict[str, str], users_pool: Pool, auth: AuthStandIn) -> None:
     """Without Redis it is ready, and admits users."""
     environment |= {"USERS_AUTH_ADDRESS": auth.address, "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}

@@ -23,6 +23,8 @@ from voice_service.usecases.transcription import Transcribe
 from tests.speech_server import SpeechServer
 from tests.voice_service.speech import LOCAL_TRANSCRIBER, SILENCE, messages, ports, recording, transcribed
 
+pytestmark = pytest.mark.nightly
+
 TEXT = "Take one tablet in the morning. Do not take more than two."
 _WAV_HEADER_BYTES = 44
 KILLED_AFTER = 25
@@ -30,8 +32,7 @@ KILLED_AFTER = 25
 AWAY_SECONDS = 2.0
 
 
-PROTOCOLS = [pytest.param(each, marks=pytest.mark.nightly) for each in ("openai", "wyoming", "deepgram")]
-"""A server of each loads the models twice."""
+PROTOCOLS = ("openai", "wyoming", "deepgram")
 
 
 @pytest.fixture(scope="module", params=PROTOCOLS, name="server")
