@@ -259,10 +259,12 @@ async def test_a_bug_that_one_message_meets_does_not_disturb_the_others(
     unposted, _ = await hooks.add(receiver.url.replace("/hook", "/bug"))
     unrecorded, _ = await hooks.add(receiver.url.replace("/hook", "/odd"))
     sound, _ = await hooks.add(receiver.url)
-    running = asyncio.create_task(SendWebhooks(hooks.ports.units, SECRETS, poster, hooks.ports.clock).run())
+    send = SendWebhooks(hooks.ports.units, SECRETS, poster, hooks.ports.clock)
+    running = asyncio.create_task(send.run())
     unreadable = "UPDATE users.webhook_deliveries SET event = 'user.unheard_of' WHERE webhook_id = $1"
     for number in range(3):
         await hooks.rename(hooks.admin, f"Name {number}")
+        send.may_be_due.set()
         await asyncio.to_thread(wait_for, partial(_has_received, receiver, number + 1))
         await hooks.ports.pool.execute(unreadable, unrecorded.id)
 
