@@ -49,7 +49,7 @@ def measure_edge(plan: edge.Plan) -> tuple[list[edge.Turn], list[Verdict]]:
         for name, each in idled.items()
     ]
     verdicts += [
-        Verdict(f"{name}, memory after these reads", [mib], 90, "MiB", digits=0)
+        Verdict(f"{name}, memory after these reads", [mib * 1.048576], 90, "MB", digits=1)
         for name, mib in memory.items()
     ]
     return turns, verdicts

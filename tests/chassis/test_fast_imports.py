@@ -18,7 +18,7 @@ importers, real = {}, builtins.__import__
 
 def imported(name, given=None, local=None, names=(), level=0):
     importer = (given or {}).get("__name__", "")
-    if not importer.startswith("importlib."):
+    if not importer.startswith("importlib._"):
         package = (given or {}).get("__package__") or ""
         whole = importlib.util.resolve_name("." * level + name, package) if level else name
         for each in (whole, *(f"{whole}.{one}" for one in names or ())):
@@ -40,12 +40,23 @@ WITHOUT_THEM = {
     "cryptography.hazmat.primitives.serialization",
     "google.protobuf.descriptor_pool",
     "google.protobuf.internal.builder",
+    "google.protobuf.internal.containers",
+    "importlib.metadata",  # It passes over archives that it cannot read.
     "opentelemetry.exporter.otlp.proto.grpc.exporter",
     "prometheus_client.exposition",
+    "pydantic._internal._core_metadata",
+    "pydantic._internal._generate_schema",
+    "pydantic._internal._validators",
+    "pydantic.fields",
+    "pydantic.main",
+    "pydantic.type_adapter",
+    "pydantic.types",
     "pydantic_settings.main",
     "pydantic_settings.sources",
     "pydantic_settings.sources.providers",
+    "structlog._output",
     "uvicorn",
+    "uvicorn.config",
     "wsgiref.simple_server",
     "wyoming.audio",  # It has a command line of its own.
 }

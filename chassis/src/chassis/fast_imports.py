@@ -9,21 +9,31 @@ import sys
 from types import ModuleType
 from typing import NoReturn
 
-_NOT_IMPORTED = ("greenlet", "psutil", "rich")
-"""What OpenTelemetry and structlog import if it is installed, and do not need here: 5 MB of each process."""
+_NOT_IMPORTED = ("bz2", "greenlet", "lzma", "psutil", "rich")
+"""What dependencies import if it is installed, and do not need here: 5 MB of each process."""
 
 _STOOD_IN_FOR = (
     "argparse",  # This and the next are pydantic-settings', for settings from command lines.
     "pydantic_settings.sources.providers.cli",
     "cryptography.hazmat.primitives.serialization.ssh",  # Keys of SSH, and bcrypt for them.
     "google.protobuf.internal.python_message",  # Protobuf without its C library.
-    "http.server",  # A server of prometheus_client's own.
-    "opentelemetry.sdk._logs",  # The export of logs and metrics; only traces are exported.
+    "http.server",  # This and `wsgiref` are a server of prometheus_client's own.
+    "logging.config",  # uvicorn's, for a configuration of its own.
+    "opentelemetry.proto.collector.logs.v1.logs_service_pb2",  # As below: only traces are exported.
+    "opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc",
+    "opentelemetry.proto.collector.metrics.v1.metrics_service_pb2",
+    "opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc",
+    "opentelemetry.sdk._logs",  # The export of logs and metrics.
     "opentelemetry.sdk._logs.export",
     "opentelemetry.sdk.metrics.export",
+    "pickle",  # structlog's, for log lines to other processes.
+    "pydantic.json_schema",  # Schemas of models, which nothing shows.
     "uvicorn.main",  # Its command line.
+    "wsgiref.simple_server",
+    "zipfile",  # Of `importlib.metadata`, for packages in archives.
+    "zoneinfo",  # pydantic's, for settings that are time zones.
 )
-"""What dependencies import for parts of theirs that no service uses: 5 MB of each process."""
+"""What dependencies import for parts of theirs that no service uses: 7 MB of each process."""
 
 
 def begin() -> None:
