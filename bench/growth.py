@@ -137,15 +137,43 @@ def oversized_reads(populated: PopulatedSystem, users: int) -> list[plans.Touch]
     return sorted(worst.values(), key=lambda touch: -touch.rows)
 
 
+def grown(
+    closing: ExitStack, sizes: Sequence[int], audit_entries: int, rounds: int, users: int
+) -> list[PopulatedSystem]:
+    """Fills a system of each size, and lets users take every step in each of them in turn.
+
+    Args:
+        closing: The systems run until it ends.
+        sizes: Users of each.
+        audit_entries: In the largest; in others one for each user.
+        rounds: How often it is each system's turn.
+        users: Who act in one turn.
+    """
+    systems = [filled(closing, size, audit_entries if size == max(sizes) else size) for size in sizes]
+    for populated in systems:
+        population.wait_until_signed(populated.stack.database)
+    for populated in systems:  # The first read comes from the disk.
+        populated.turn(2)
+        populated.seconds = {name: [] for name in LOOK_UPS}
+    for _ in range(rounds):
+        for populated in systems:
+            populated.turn(users)
+    return systems
+
+
+def ratio(systems: Sequence[PopulatedSystem], step: str) -> float:
+    """Returns how much longer a step takes in the last of the systems than in the first, by the medians."""
+    small, large = (statistics.median(populated.seconds[step]) for populated in (systems[0], systems[-1]))
+    return large / small
+
+
 def table(systems: Sequence[PopulatedSystem]) -> str:
     """Returns what each step took in each system, and the ratio of the last to the first."""
-    small, large = systems[0], systems[-1]
     sizes = " | ".join(f"p50 ms among {populated.users:,}" for populated in systems)
     lines = [f"| step | {sizes} | ratio |", "|---" * (len(systems) + 2) + "|"]
     for step in LOOK_UPS:
         cells = [f"{statistics.median(populated.seconds[step]) * 1e3:.2f}" for populated in systems]
-        ratio = statistics.median(large.seconds[step]) / statistics.median(small.seconds[step])
-        lines.append(f"| {step} | {' | '.join(cells)} | {ratio:.2f} |")
+        lines.append(f"| {step} | {' | '.join(cells)} | {ratio(systems, step):.2f} |")
     return "\n".join(lines)
 
 
@@ -172,18 +200,7 @@ def main() -> None:
     options = parser.parse_args()
     machine = report.machine()
     with ExitStack() as closing:
-        systems = [
-            filled(closing, users, options.audit_entries if users == max(options.sizes) else users)
-            for users in options.sizes
-        ]
-        for populated in systems:
-            population.wait_until_signed(populated.stack.database)
-        for populated in systems:  # The first read comes from the disk.
-            populated.turn(2)
-            populated.seconds = {name: [] for name in LOOK_UPS}
-        for _ in range(options.rounds):
-            for populated in systems:
-                populated.turn(options.users)
+        systems = grown(closing, options.sizes, options.audit_entries, options.rounds, options.users)
         print(f"{table(systems)}\n")
         seconds = {
             str(populated.users): {

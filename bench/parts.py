@@ -6,18 +6,29 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import uvloop
 
-from bench import edge, flood, health, idle, logins, report, start, streams
+from bench import audit, edge, flood, growth, health, idle, logins, population, report, start, streams
 from bench.contestants import ASGI, BARE_SERVICE, CACHED, ENVOY, SERVICE, STARLETTE, UNCACHED, opened
 from bench.processes import resident_mib
+from bench.stacks import running_stack
 from bench.verdicts import Verdict
 
 IDLE_SECONDS = 30.0
 AUTH_CORES = 1
 """What auth-service is kept to during the flood, as a pod is by its CPU limit."""
+
+AUDIT_ENTRIES = 200_000
+APPENDS_PER_SECOND = 100
+"""Twice the sign-ins of two cores, each of which appends one entry."""
+
+VERIFIED_PER_SECOND = 2_800
+"""Ten million in an hour."""
+
+GROWTH_USERS = (1_000, 100_000)
 
 _RATIOS = (
     ("cached read, to bare ASGI", CACHED, ASGI, "edge", 2.0),
@@ -102,11 +113,52 @@ def sweeps() -> list[Verdict]:
     return [Verdict("health sweep of 1,000 targets, over its slowest", [over * 100], 10, "%", digits=1)]
 
 
+def audit_chain() -> list[Verdict]:
+    """Measures appends to the audit chain and its verification; `make bench-audit` does with 10⁷ entries."""
+    with running_stack() as stack:
+        for name in list(stack.services):
+            stack.stop_part(name)
+        url = stack.database.url("auth_service")
+        rates = [audit.appended(url, 16, 2.0) for _ in range(2)]
+        population.add_audit_entries(stack.database, AUDIT_ENTRIES)
+        chain = audit.verified(stack)
+    held = chain.memory_mib
+    return [
+        Verdict(
+            "audit entries appended by 16 writers", rates, APPENDS_PER_SECOND, "/s", at_least=True, digits=0
+        ),
+        Verdict(
+            f"audit entries verified, of {chain.entries:,}",
+            [chain.entries_per_second],
+            VERIFIED_PER_SECOND,
+            "/s",
+            at_least=True,
+            digits=0,
+        ),
+        Verdict("memory of that, last tenth to fifth", [held[-1] / held[len(held) // 2]], 1.05, "times"),
+    ]
+
+
+def growth_of_look_ups() -> list[Verdict]:
+    """Measures look-ups among many users; `make bench-growth` does among 10⁶."""
+    with ExitStack() as closing:
+        systems = growth.grown(closing, GROWTH_USERS, max(GROWTH_USERS), rounds=3, users=5)
+        ratios = {step: growth.ratio(systems, step) for step in growth.LOOK_UPS}
+    among = f"among {max(GROWTH_USERS):,} users, to {min(GROWTH_USERS):,}"
+    return [
+        Verdict(f"{growth.SEARCH}, {among}", [ratios[growth.SEARCH]], 1.5, "times"),
+        Verdict(f"filtered audit, {among}", [ratios[growth.AUDIT_OF], ratios[growth.AUDIT_BY]], 1.5, "times"),
+        Verdict(f"all steps, {among}", list(ratios.values()), 1.5, "times"),
+    ]
+
+
 PARTS: Mapping[str, Callable[[], list[Verdict]]] = {
     "sign-ins": sign_ins,
     "flood": floods,
     "starts": starts,
     "sound": sound,
     "sweeps": sweeps,
+    "audit": audit_chain,
+    "growth": growth_of_look_ups,
 }
 """What is measured besides the edge."""
