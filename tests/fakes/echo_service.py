@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -87,6 +87,7 @@ class EchoService:
         metadata: What the last call brought.
         refusal: How to refuse every conversation.
         cancelled: How many client streams were cancelled.
+        rooms: Where each message of conversations belongs.
     """
 
     open: int = 0
@@ -95,6 +96,7 @@ class EchoService:
     metadata: dict[str, Any] | None = None
     refusal: grpc.StatusCode | None = None
     cancelled: int = 0
+    rooms: list[str] = field(default_factory=list)
 
     async def say(self, request: Any, context: Any) -> Any:
         """Says a word back."""
@@ -167,6 +169,7 @@ class EchoService:
         try:
             async for request in requests:
                 self.received += 1
+                self.rooms.append(request.room)
                 match request.WhichOneof("request"):
                     case "audio":
                         yield message("TalkResponse", room=request.room, audio=request.audio)

@@ -103,6 +103,16 @@ async def test_the_largest_message(echo: Echo) -> None:
         assert await closed(client) == (1009, "PAYLOAD_TOO_LARGE")
 
 
+async def test_every_frame_keeps_to_the_rules_of_its_field(bounded: Bounded) -> None:
+    """Not only the first, which is read in full."""
+    async with bounded(received_bytes=100_000) as echo, echo.talk(max_size=None) as client:
+        for length in (1, 65_536):
+            await client.send(b"x" * length)
+            assert await client.recv() == b"x" * length
+        await client.send(b"x" * 65_537)
+        assert await closed(client) == (1007, "VALIDATION_ERROR")
+
+
 async def test_a_service_that_sends_too_much(bounded: Bounded) -> None:
     """It is the service's fault, so the code is not that of a client's message."""
     async with bounded(message_bytes=100) as echo, echo.talk() as client:

@@ -140,7 +140,7 @@ async def test_one_byte_at_a_time(echo: Echo) -> None:
         await socket.recv()
 
 
-def _any_frames(chance: random.Random) -> bytes:
+def _any_frames(chance: random.Random) -> list[bytes]:
     """Returns frames, most of them right."""
     opcodes, wrong = [0, 1, 1, 2, 2, 2, 9, 10], [3, 8]
     frames = [
@@ -157,31 +157,42 @@ def _any_frames(chance: random.Random) -> bytes:
     ]
     if chance.random() < 0.2:
         frames.insert(chance.randint(0, len(frames)), frame(8, b"\x03\xe8bye"))
-    return b"".join(frames)
+    return frames
 
 
 def test_parsed_as_by_the_library() -> None:
     """However frames are cut on their way, what is parsed here is what the library parses of them."""
+    alone = 0
     for seed in range(3_000):
         chance = random.Random(seed)
-        sent = _any_frames(chance)
+        frames = _any_frames(chance)
+        sent, ends = b"".join(frames), list(itertools.accumulate(map(len, frames)))
         library, ours = Protocol(Side.SERVER, max_size=300), FrameProtocol(300)
         library.receive_data(sent)
         cuts = sorted(chance.randint(0, len(sent)) for _ in range(chance.randrange(6)))
+        if chance.random() < 0.5:
+            cuts = sorted({*cuts, *ends})
         for begin, end in itertools.pairwise([0, *cuts, len(sent)]):
+            if (message := ours.only_message(sent[begin:end])) is not None:
+                ours.events.append(Frame(Opcode.BINARY, message))
+                alone += 1
+                continue
             ours.unparsed += sent[begin:end]
             while ours.unparsed:
                 ours.parse_part()
         assert _parsed(ours) == _parsed(library), seed
         assert ours.state is library.state, seed
+    assert alone > 400
 
 
 @pytest.mark.parametrize("length", [0, 125, 126, 65_535, 65_536])
 def test_messages_of_every_length(length: int) -> None:
     """The largest that is allowed is taken, and one byte more is not."""
     for limit in (length, length - 1):
-        ours = FrameProtocol(limit)
-        ours.unparsed += frame(2, b"x" * length)
+        ours, sent = FrameProtocol(limit), frame(2, b"x" * length)
+        alone = ours.only_message(sent)
+        assert alone == (b"x" * length if length <= min(limit, 65_535) else None)
+        ours.unparsed += sent
         while ours.unparsed:
             ours.parse_part()
         too_big = limit < length

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chassis.errors import Forbidden, ServiceError, Unavailable
-from chassis.grpc.authorization import compile_authorization
+from chassis.grpc.authorization import compile_authorization, compile_request_authorization
 from chassis.grpc.stream_policy import binary_field
 from chassis.identity.claims import Claims
 from vestibule.api.v1 import options_pb2
@@ -23,6 +23,7 @@ from gateway.http.websocket_handshake import accepting_headers, check_handshake,
 from gateway.limits.request_limits import counted_for
 from gateway.request_steps import RequestSteps
 from gateway.streams import framing
+from gateway.streams.binary_frames import BinaryRequests
 from gateway.streams.bounds import bounds_of
 from gateway.streams.content_stream import ContentStream
 from gateway.streams.ends import CLIENT_GONE
@@ -166,7 +167,9 @@ class WebSocketEndpoint:
         method = route.policy.descriptor
         service = method.containing_service.full_name
         self._frame = compile_frame(method.output_type)
-        self._takes_binary = binary_field(method.input_type) is not None
+        self._binary = binary_field(method.input_type)
+        # Who may send a field is decided for each frame: the client may go on by another token.
+        self._repeats = compile_request_authorization(route.policy) is None
         self._method = dependencies.upstreams.channel(service).duplex(route.policy.path)
         self._breaker = dependencies.upstreams.breaker(service)
 
@@ -209,13 +212,16 @@ class WebSocketEndpoint:
 
     def _codec(self, request: Request, path: Mapping[str, str]) -> FrameCodec:
         async def read(values: dict[str, Any] | None, data: bytes | None) -> bytes:
-            if data is not None and not self._takes_binary:
+            if data is not None and self._binary is None:
                 raise UnsupportedMediaType
             message = await self._steps.read_frame(request, path, values, data)
             raw: bytes = message.SerializeToString()
+            if data and requests is not None:
+                requests.learn(message)
             return raw
 
-        return FrameCodec(read, self._frame)
+        requests = BinaryRequests(self._binary) if self._binary is not None and self._repeats else None
+        return FrameCodec(read, _read_all if requests is None else requests.write, self._frame)
 
     def _renewal(self, request: Request, stream: OpenStream) -> Renew | None:
         if stream.holder.claims is None:
@@ -228,6 +234,11 @@ class WebSocketEndpoint:
             request.claims = claims
 
         return renew
+
+
+def _read_all(data: bytes) -> None:
+    """Returns nothing: every frame is read in full."""
+    del data
 
 
 def _headers(seconds: float, *further: Header) -> list[Header]:

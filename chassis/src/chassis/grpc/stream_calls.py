@@ -1,8 +1,8 @@
 """Calls of methods that stream: as a generated stub makes them, or message by message."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +88,10 @@ class StreamCall:
             Unavailable: no connection could be made.
             ServiceError: the service refused at once.
         """
-        with self._failures():
+        try:
             await self._call.wait_for_connection()
+        except grpc.aio.AioRpcError as error:
+            raise self._failed_by(error) from error
 
     async def admitted(self) -> None:
         """Returns when the service has said that it takes the call, or has refused it."""
@@ -101,18 +103,22 @@ class StreamCall:
         Raises:
             ServiceError: the call has failed.
         """
-        with self._failures():
-            try:
-                await self._call.write(message)
-            except asyncio.InvalidStateError:
-                # The call is over. Where it succeeded, the service needs no further message.
-                await self._raise_failure()
+        try:
+            await self._call.write(message)
+        except grpc.aio.AioRpcError as error:
+            raise self._failed_by(error) from error
+        except asyncio.InvalidStateError:
+            # The call is over. Where it succeeded, the service needs no further message.
+            if (failure := await self._failure()) is not None:
+                raise self._failed_by(failure) from failure
         self.counts.messages_sent += 1
 
     async def end_sending(self) -> None:
         """Signals to the service that no more messages follow."""
-        with self._failures():
+        try:
             await self._call.done_writing()
+        except grpc.aio.AioRpcError as error:
+            raise self._failed_by(error) from error
 
     async def receive(self) -> Any:
         """Returns the next message; None when the service has ended the call.
@@ -120,8 +126,10 @@ class StreamCall:
         Raises:
             ServiceError: the call has failed.
         """
-        with self._failures():
+        try:
             message = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            raise self._failed_by(error) from error
         if message is grpc.aio.EOF:
             self._take_in(await self._call.trailing_metadata())
             self._end_span("OK")
@@ -134,25 +142,23 @@ class StreamCall:
         self._call.cancel()
         self._end_span("CANCELLED")
 
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        try:
-            yield
-        except grpc.aio.AioRpcError as error:
-            self._end_span(error.code().name)
-            raise self._understand(error) from error
+    def _failed_by(self, error: grpc.aio.AioRpcError) -> Exception:
+        """Notes the end of the call, and returns what the other side meant by it."""
+        self._end_span(error.code().name)
+        return self._understand(error)
 
-    async def _raise_failure(self) -> None:
-        """Raises what ended the call, if it did not succeed."""
+    async def _failure(self) -> grpc.aio.AioRpcError | None:
+        """Returns what ended the call; None if it succeeded."""
         code = await self._call.code()
-        if code is not grpc.StatusCode.OK:
-            raise grpc.aio.AioRpcError(
-                code,
-                await self._call.initial_metadata(),
-                await self._call.trailing_metadata(),
-                details=await self._call.details(),
-                debug_error_string=getattr(self._call, "debug_error_string", lambda: None)(),
-            )
+        if code is grpc.StatusCode.OK:
+            return None
+        return grpc.aio.AioRpcError(
+            code,
+            await self._call.initial_metadata(),
+            await self._call.trailing_metadata(),
+            details=await self._call.details(),
+            debug_error_string=getattr(self._call, "debug_error_string", lambda: None)(),
+        )
 
     def _end_span(self, code: str) -> None:
         span, self._span = self._span, None

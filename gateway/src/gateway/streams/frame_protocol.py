@@ -64,6 +64,16 @@ class FrameProtocol(Protocol):
             self._between_frames = False
             self.receive_data(part)
 
+    def only_message(self, data: bytes) -> bytes | None:
+        """Returns the binary message that a piece of what comes is and nothing else; None where it is not.
+
+        Most come so. Such a piece needs no `unparsed`, and its message no frame.
+        """
+        if not self._between_frames or self.unparsed or not data or data[0] != _BINARY:
+            return None
+        begin, end = self._extent(data)
+        return apply_mask(data[begin:], data[begin - _MASK_BYTES : begin]) if end == len(data) else None
+
     def recv_frame(self, frame: Frame) -> None:
         """Takes a frame that the library's parser has read."""
         super().recv_frame(frame)
@@ -79,22 +89,27 @@ class FrameProtocol(Protocol):
         Only the first of a part may be longer than what is left of the part.
         """
         unparsed = self.unparsed
-        begin = 2 + _MASK_BYTES
-        if len(unparsed) < begin or self.current_size is not None or self.state is not OPEN:
-            return 0
-        opcode, length = _MESSAGES.get(unparsed[0]), unparsed[1] - _MASKED
-        if opcode is None or not 0 <= length <= _TWO_BYTES:
-            return 0
-        if length == _TWO_BYTES:
-            length = int.from_bytes(unparsed[2:4])
-            begin += 2
-        end = begin + length
-        if length > self._message_bytes or len(unparsed) < end or left < min(end, PART_BYTES):
+        begin, end = self._extent(unparsed)
+        if not end or len(unparsed) < end or left < min(end, PART_BYTES):
             return 0
         data = apply_mask(unparsed[begin:end], unparsed[begin - _MASK_BYTES : begin])
+        opcode = _MESSAGES[unparsed[0]]
         del unparsed[:end]
         self.events.append(Frame(opcode, data))
         return end
+
+    def _extent(self, received: bytes | bytearray) -> tuple[int, int]:
+        """Returns where the content of a message of one frame begins and ends; zeros for anything else."""
+        begin = 2 + _MASK_BYTES
+        if len(received) < begin or self.current_size is not None or self.state is not OPEN:
+            return 0, 0
+        length = received[1] - _MASKED
+        if received[0] not in _MESSAGES or not 0 <= length <= _TWO_BYTES:
+            return 0, 0
+        if length == _TWO_BYTES:
+            length = int.from_bytes(received[2:4])
+            begin += 2
+        return (begin, begin + length) if length <= self._message_bytes else (0, 0)
 
 
 def message_frame(data: bytes, *, binary: bool) -> bytes:

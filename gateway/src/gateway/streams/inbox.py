@@ -26,6 +26,8 @@ class Inbox:
 
     def __init__(self) -> None:
         self.bytes = 0
+        # To ask for the running loop is a system call each time.
+        self._loop = asyncio.get_running_loop()
         self._messages: deque[bytes | str] = deque()
         self._fragments: list[bytes] = []
         self._is_text = False
@@ -72,7 +74,7 @@ class Inbox:
         while not self._messages:
             if self._closed:
                 raise PeerGone
-            self._arrival = asyncio.get_running_loop().create_future()
+            self._arrival = self._loop.create_future()
             try:
                 await self._arrival
             finally:

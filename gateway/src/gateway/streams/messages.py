@@ -11,6 +11,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from gateway.api.fields import real_oneof
 from gateway.api.message_encoder import compile_encoder, compile_field_encoders
+from gateway.streams.binary_frames import compile_content
 
 DEFAULT_NAME = "message"
 
@@ -64,8 +65,11 @@ def compile_frame(output: Descriptor) -> Callable[[bytes], tuple[bytes, bool]]:
     oneof, binary = real_oneof(output), binary_field(output)
     members = frozenset(field.name for field in oneof.fields) if oneof is not None else frozenset()
     plain = [(name, encode) for name, encode in fields.items() if name not in members]
+    content = None if binary is None else compile_content(binary)
 
     def frame(raw: bytes) -> tuple[bytes, bool]:
+        if content is not None and (data := content(raw)):
+            return data, True
         message = parse(raw)
         name = message.WhichOneof(oneof.name) if oneof is not None else None
         if binary is not None and (name == binary.name if binary.name in members else _only(message, binary)):

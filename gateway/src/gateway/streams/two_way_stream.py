@@ -49,10 +49,12 @@ class FrameCodec:
 
     Attributes:
         read: Makes a serialized request of a frame.
+        repeat: Makes a serialized request of a binary frame's content at once; None where it has to be read.
         frame: Makes a frame of a serialized response, and says whether it is a binary one.
     """
 
     read: ReadFrame
+    repeat: Callable[[bytes], bytes | None]
     frame: Callable[[bytes], tuple[bytes, bool]]
 
 
@@ -206,7 +208,7 @@ class TwoWayStream:
                 message = await socket.receive()
                 self._stream.received(len(message))
                 if isinstance(message, bytes):
-                    request = await self._codec.read(None, message)
+                    request = self._codec.repeat(message) or await self._codec.read(None, message)
                 else:
                     values = parse_body(message.encode())
                     if len(values) == 1 and not CONTROLS.isdisjoint(values):

@@ -5,16 +5,16 @@ The framing is that of the `websockets` library (RFC 6455); the connection comes
 """
 
 import asyncio
-import socket
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 from websockets.frames import Frame, Opcode
 
 from gateway.http.problems import InvalidJson, PayloadTooLarge
 from gateway.streams.frame_protocol import FrameProtocol, message_frame
 from gateway.streams.inbox import Inbox, PeerGone
+from gateway.streams.kernel_socket import limit_buffers, peer_has_closed
 
 PING_SECONDS = 20.0
 """How long after the last ping was answered the next one is sent, and how long an answer may take."""
@@ -27,15 +27,6 @@ CONTROL_FRAMES_MAX = 200
 
 LOOK_SECONDS = 0.5
 """How often a connection that is not read is checked for its peer's leaving."""
-
-RECEIVE_BUFFER_BYTES = 128 * 1024
-"""What the kernel may hold that is not read: without a bound it takes megabytes."""
-
-UNSENT_BYTES_MAX = 128 * 1024
-"""What the kernel may hold that the peer's window has no room for."""
-
-_CLOSED_STATES = frozenset({7, 8})
-"""CLOSE and CLOSE_WAIT among the states of `tcp_info`: the peer has closed or reset the connection."""
 
 
 class WebSocket(asyncio.Protocol):
@@ -129,14 +120,18 @@ class WebSocket(asyncio.Protocol):
         """Begins; called once the answer to the upgrade is written."""
         # uvloop's transports are no subclasses of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
-        connection = transport.get_extra_info("socket")
-        if connection is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        limit_buffers(transport)
         self._timer = self._loop.call_later(PING_SECONDS, self._ping)
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes in."""
+        if self._parsing is None and not self._closing and self._takes_more:
+            message = self._framing.only_message(data)
+            if message is not None:
+                self.received_at = time.monotonic()
+                self._awaited = False
+                self._inbox.put(message)
+                return
         self._framing.unparsed += data
         if self._parsing is None and self._takes_more:
             self._parse()
@@ -277,9 +272,7 @@ class WebSocket(asyncio.Protocol):
         transport = self._transport
         if self._reading or transport is None or transport.is_closing():
             return
-        connection: Any = transport.get_extra_info("socket")
-        state = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-        if state in _CLOSED_STATES:
+        if peer_has_closed(transport):
             transport.abort()
             return
         self._look_timer = self._loop.call_later(LOOK_SECONDS, self._look)
