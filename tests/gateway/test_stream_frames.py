@@ -80,17 +80,28 @@ async def outcome(socket: ClientConnection, sent: bytes) -> int:
     return code
 
 
-@pytest.mark.parametrize("number", [80, pytest.param(300, marks=pytest.mark.nightly)])
-async def test_any_frames(echo: Echo, number: int) -> None:
-    """Each random sequence ends by a documented code or goes on."""
-    sequences: list[bytes] = []
+@pytest.fixture
+def sequences(request: pytest.FixtureRequest) -> list[bytes]:
+    """As many random sequences of frames as the parameter says.
 
-    @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    They are drawn before the gateway runs: it uses `random`, for which Hypothesis has its own state meanwhile.
+    """
+    drawn: list[bytes] = []
+
+    @settings(
+        max_examples=request.param, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
     @given(st.lists(BYTES, max_size=6))
     def draw(frames: list[bytes]) -> None:
-        sequences.append(b"".join(frames))
+        drawn.append(b"".join(frames))
 
-    await asyncio.to_thread(draw)
+    draw()
+    return drawn
+
+
+@pytest.mark.parametrize("sequences", [80, pytest.param(300, marks=pytest.mark.nightly)], indirect=True)
+async def test_any_frames(sequences: list[bytes], echo: Echo) -> None:
+    """Each random sequence ends by a documented code or goes on."""
 
     async def run(sequence: bytes) -> int:
         socket = await echo.talk()
