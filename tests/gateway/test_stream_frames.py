@@ -84,7 +84,7 @@ async def outcome(socket: ClientConnection, sent: bytes) -> int:
 def sequences(request: pytest.FixtureRequest) -> list[bytes]:
     """As many random sequences of frames as the parameter says.
 
-    They are drawn before the gateway runs: it uses `random`, for which Hypothesis has its own state meanwhile.
+    They are drawn before the gateway runs: it uses `random`, whose state Hypothesis keeps meanwhile.
     """
     drawn: list[bytes] = []
 

@@ -149,6 +149,7 @@ def test_a_mebibyte_is_taken_and_more_is_not(client: Client, ada: User) -> None:
         {"text": "\n\t \u3000"},
         {"title": "two\nlines"},
         {"source_url": "javascript:alert(1)"},
+        {"source_url": "https://ada:secret@example.org/"},
         {"visibility": "role:root"},
         {"unknown": 1},
     ],

@@ -67,6 +67,11 @@ def wrong_with(value: Any, rules: str, kind: Any = FieldProto.TYPE_STRING) -> st
         ("string {[vestibule.api.v1.not_blank]: true}", "\n\u3000\u200b\ufeff", "must not be blank"),
         ('string {pattern: "^[a-z]+$"}', "abc", None),
         ('string {pattern: "^[a-z]+$"}', "abc\n", "must match ^[a-z]+$"),
+        (
+            'string {pattern: "^[a-z]+$" [vestibule.api.v1.pattern_in_words]: "letters"}',
+            "1",
+            "must be letters",
+        ),
         ('string {in: ["a", "-a"]}', "-a", None),
         ('string {in: ["a", "-a"]}', "b", "must be one of a, -a"),
     ],

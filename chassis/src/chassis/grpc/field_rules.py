@@ -41,6 +41,7 @@ class Constraints:
         length_max: Most of them; 0 for any number.
         form: The form of a string.
         pattern: A regular expression that is found in a string.
+        pattern_in_words: What it asks for, behind "must be"; empty where the proto does not say.
         one_of: The only strings allowed; empty for any.
         minimum: Smallest number.
         maximum: Largest number.
@@ -54,6 +55,7 @@ class Constraints:
     length_max: int = 0
     form: Form | None = None
     pattern: str = ""
+    pattern_in_words: str = ""
     one_of: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
@@ -78,6 +80,7 @@ _NAMES = {
     "max_items": "length_max",
     "max_pairs": "length_max",
     "pattern": "pattern",
+    "pattern_in_words": "pattern_in_words",
     "gte": "minimum",
     "lte": "maximum",
 }

@@ -115,7 +115,8 @@ def _string_checks(allowed: Constraints) -> Iterable[Check]:
     if text := allowed.pattern:
         # In RE2, which protovalidate uses, a closing $ is the end of the text, not of its last line.
         pattern = re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", text))
-        yield lambda value: None if pattern.search(value) else f"must match {text}"
+        asked = f"must be {allowed.pattern_in_words}" if allowed.pattern_in_words else f"must match {text}"
+        yield lambda value: None if pattern.search(value) else asked
     if one_of := allowed.one_of:
         yield lambda value: None if value in one_of else f"must be one of {', '.join(one_of)}"
 

@@ -24,7 +24,7 @@ export function known(group, words) {
   return messages[`${group}.${words.replace(/\d+/, "{n}")}`]?.replace("{n}", number);
 }
 
-export const knownProblem = (words) => known("rules", words.replace(/^(must match) .*/s, "$1"));
+export const knownProblem = (words) => known("rules", words);
 
 export function fieldProblem(words, code) {
   const translated = knownProblem(words);
