@@ -12,8 +12,8 @@ from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
 
 from tests.auth_service.command_line import Environment, ran
-from tests.auth_service.conftest import Service
 from tests.auth_service.local_service import HERE
+from tests.auth_service.service import Service
 
 _OLD = "SELECT auth.append_audit_event($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 

@@ -16,7 +16,7 @@ from auth_service.domain.audit_export import NotAnExport
 from devstack.database import Database as DevelopmentDatabase
 
 from tests.auth_service.command_line import Environment, output_of, ran
-from tests.auth_service.conftest import Service
+from tests.auth_service.service import Service
 
 Lines = list[dict[str, Any]]
 ALONE = {"PATH": os.environ["PATH"]}

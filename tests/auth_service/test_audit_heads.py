@@ -22,7 +22,8 @@ from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
 
 from tests.auth_service.command_line import Environment, ran
-from tests.auth_service.conftest import MASTER_KEY, Service
+from tests.auth_service.conftest import MASTER_KEY
+from tests.auth_service.service import Service
 from tests.fakes.auth_service.clock import FakeClock
 
 Owner = Any  # asyncpg has no types

@@ -15,8 +15,9 @@ from chassis.ids import uuid7
 from chassis.postgres.pool import Pool
 from vestibule.auth.v1 import auth_service_pb2 as pb
 
-from tests.auth_service.conftest import MASTER_KEY, Service
+from tests.auth_service.conftest import MASTER_KEY
 from tests.auth_service.local_service import EMAIL, NAME, PASSWORD
+from tests.auth_service.service import Service
 from tests.chassis.waiting import until
 
 _CUT = (

@@ -11,8 +11,8 @@ from chassis.errors import RemoteError
 from vestibule.auth.v1 import email_service_pb2, password_service_pb2
 
 from tests.auth_service.adapters.mail_server import MailServer
-from tests.auth_service.conftest import Service
 from tests.auth_service.local_service import EMAIL
+from tests.auth_service.service import Service
 from tests.auth_service.test_mail_outage import sender
 
 LATER, TAKEN = "451 4.3.0 later", "250 OK"

@@ -18,7 +18,8 @@ from devstack.database import Database as DevelopmentDatabase
 from vestibule.auth.v1 import email_service_pb2
 
 from tests.auth_service.adapters.mail_server import MailServer
-from tests.auth_service.conftest import MAIL_TOKENS, Service
+from tests.auth_service.conftest import MAIL_TOKENS
+from tests.auth_service.service import Service
 
 PEOPLE = 5
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from chassis.postgres.pool import Pool
 
-from tests.auth_service.conftest import Service
+from tests.auth_service.service import Service
 
 _SESSIONS = """
     INSERT INTO auth.sessions

@@ -3,14 +3,18 @@
 That it takes less than a second is measured by `make test-faults` and `make bench-staleness`.
 """
 
+import asyncio
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import asyncpg
 import pytest
 
 from tests.system.client import PASSWORD, Answer, Client, User
 from tests.system.running_system import System
-from tests.waiting import wait_for
+from tests.waiting import SLOW_MACHINE_SECONDS, wait_for
 
 UNNOTICED_SECONDS = 1.2
 """How long a gateway may take to notice that Redis is away; until then it trusts what it has read."""
@@ -100,6 +104,56 @@ def test_without_auth_service(client: Client, system: System) -> None:
         refused = client.post("/api/auth/login", json={"email": user.email, "password": PASSWORD})
         assert refused.outcome == (503, "UNAVAILABLE")
     client.sign_in(user)
+
+
+@pytest.mark.nightly
+def test_auth_service_dies_behind_its_answer(client: Client, other: Client, system: System) -> None:
+    """What it acknowledged is refused everywhere, although its relay has published nothing since."""
+    user, later = client.join(), client.join()
+    for known in (user, later):
+        assert other.who(known.access_token).status == 200
+    with relay_stopped(system):
+        assert client.post("/api/auth/logout", token=user.access_token).status == 204
+        system.kill("auth-service")
+        time.sleep(1)
+        outcomes = [other.who(known.access_token).outcome for known in (user, later)]
+    system.start("auth-service")
+
+    assert outcomes == [(401, "TOKEN_REVOKED"), (200, None)]
+
+
+@contextmanager
+def relay_stopped(system: System) -> Iterator[None]:
+    """Takes the lock by which auth-service's relay leads, until the end of the block."""
+
+    async def take(taken: threading.Event, done: threading.Event) -> None:
+        connection = await asyncpg.connect(system.url("auth_service"))
+        try:
+            waiting = asyncio.create_task(
+                connection.execute("SELECT pg_advisory_lock(hashtextextended('relay:auth', 0))")
+            )
+            while not waiting.done():
+                await asyncio.sleep(0.1)
+                await asyncio.to_thread(
+                    system.change,
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE application_name = 'auth-service-relay'",
+                )
+            await waiting
+            taken.set()
+            await asyncio.to_thread(done.wait)
+        finally:
+            await connection.close()
+
+    taken, done = threading.Event(), threading.Event()
+    holder = threading.Thread(target=lambda: asyncio.run(take(taken, done)))
+    holder.start()
+    try:
+        assert taken.wait(SLOW_MACHINE_SECONDS)
+        yield
+    finally:
+        done.set()
+        holder.join()
 
 
 @pytest.mark.nightly

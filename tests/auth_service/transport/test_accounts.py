@@ -6,8 +6,8 @@ from vestibule.auth.v1 import account_service_pb2 as pb
 from vestibule.auth.v1 import session_service_pb2
 from vestibule.users.v1 import user_pb2
 
-from tests.auth_service.conftest import Service
 from tests.auth_service.local_service import EMAIL, PASSWORD
+from tests.auth_service.service import Service
 
 
 async def _sync(service: Service, user_id: str) -> None:

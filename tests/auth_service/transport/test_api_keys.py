@@ -13,7 +13,7 @@ from vestibule.auth.v1 import api_key_service_pb2 as pb
 from vestibule.auth.v1 import auth_service_pb2, email_service_pb2, token_service_pb2
 from vestibule.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceStub
 
-from tests.auth_service.conftest import Service
+from tests.auth_service.service import Service
 
 
 async def _key(service: Service, *scopes: str, lives: timedelta | None = None) -> pb.CreateApiKeyResponse:

@@ -16,8 +16,8 @@ from vestibule.auth.v1 import key_service_pb2
 from vestibule.events.v1.events_pb2 import AuditRecorded, Event
 from vestibule.users.v1 import directory_service_pb2, user_pb2
 
-from tests.auth_service.conftest import Service
 from tests.auth_service.local_service import ISSUER, a_service
+from tests.auth_service.service import Service
 
 
 async def _come_as_admin(service: Service) -> str:

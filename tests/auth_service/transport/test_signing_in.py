@@ -19,8 +19,8 @@ from vestibule.auth.v1 import auth_service_pb2 as pb
 from vestibule.auth.v1 import session_service_pb2, token_service_pb2
 from vestibule.users.v1 import user_pb2
 
-from tests.auth_service.conftest import Service
 from tests.auth_service.local_service import EMAIL, NAME, PASSWORD
+from tests.auth_service.service import Service
 
 
 async def _reason(service: Service, request: pb.RegisterRequest | pb.LoginRequest) -> ServiceError:

@@ -5,6 +5,7 @@ from functools import partial
 
 import structlog
 from chassis.events.consumer import Consumer
+from chassis.events.early_publisher import EarlyPublisher
 from chassis.events.heartbeat_requests import HeartbeatRequests
 from chassis.events.relay import Relay
 from chassis.grpc.certificates import open_certificates
@@ -17,6 +18,7 @@ from chassis.lifecycle import Lifecycle
 from chassis.postgres import revision
 from chassis.postgres.master_keys import RECORDED_EVERY, record_use
 from chassis.postgres.pool import Pool, open_pool
+from chassis.redis import open_redis
 from vestibule.auth.v1 import (
     account_service_pb2_grpc,
     api_key_service_pb2_grpc,
@@ -114,7 +116,13 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     await ensure_signing_key(ring)
     heartbeats = HeartbeatRequests(OUTBOX, units.pool)
     documents = Documents(settings.product, PageFiles.load())
-    server = serve(service_tokens, ports, authenticator, documents, heartbeats)
+    redis = await lifecycle.enter(
+        open_redis(settings.redis_url.get_secret_value(), client_name=f"{SERVICE}-early")
+    )
+    publisher = EarlyPublisher(service_tokens.keys, redis)
+    server = serve(
+        service_tokens, ports, authenticator, documents, heartbeats=heartbeats, publisher=publisher
+    )
     await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
@@ -133,14 +141,16 @@ def serve(
     ports: Ports,
     authenticator: LocalAuthenticator,
     documents: Documents,
+    *,
     heartbeats: HeartbeatRequests,
+    publisher: EarlyPublisher,
 ) -> GrpcServer:
     """Returns a server with every service of this program."""
-    run_once = RunOnce(ports.units, ports.response_seal, ports.hasher)
+    idempotency = IdempotencyInterceptor(RunOnce(ports.units, ports.response_seal, ports.hasher))
     server = build_server(
         service_tokens=service_tokens,
         authenticator=authenticator,
-        interceptor=IdempotencyInterceptor(run_once).around,
+        interceptor=lambda policy, behave: publisher.around(policy, idempotency.around(policy, behave)),
     )
     server.add(auth_service_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(ports))
     server.add(session_service_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer(ports))

@@ -30,8 +30,8 @@ class TokenAuthenticator:
     While the event stream cannot be read, or auth-service may be unable to write to it, each token is
     introspected as well: slower, but as strict. So is the first one after a silence, in which auth-service
     need not show that it can. If auth-service does not answer, the token is refused.
-    If no auth-service runs at all, no token can have been revoked either, and the revocations in memory
-    decide.
+    If no auth-service runs at all, no token is revoked, and what was revoked before is on the stream
+    (`chassis.events.early_publisher`): the revocations in memory decide.
 
     Wiring:
 

@@ -55,6 +55,12 @@ def committed_events() -> list[Event]:
     return [each.event for each in _events.get() or ()]
 
 
+def own_events(keys: ServiceKeys) -> list[Event]:
+    """Returns those that this service has committed itself, as they are published."""
+    events = (_completed(each.event, keys) for each in _events.get() or () if each.signed is None)
+    return [event for event in events if event.source == keys.service]
+
+
 def encode(events: list[Committed], keys: ServiceKeys) -> bytes:
     """Returns the events as metadata, as many as fit; signs this service's own."""
     batch = EventBatch()
