@@ -3,9 +3,10 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
-from chassis.redis import RedisClient, open_redis
+from chassis.redis import RedisClient, Script, open_redis
 from devstack.valkey import Valkey
 from gateway.limits.leases import LeasingRateLimiter
 from gateway.limits.rate_limiter import Limit, RedisRateLimiter
@@ -52,6 +53,36 @@ async def test_many_requests_share_a_round_trip(redis: RedisClient) -> None:
     assert all(decision.allowed for decision in verdicts)
     assert len({decision.remaining for decision in verdicts}) > 900
     assert await _calls(redis) - before < 1_000 / 10
+
+
+class HeldAnswers(RedisRateLimiter):
+    """Asks Redis, and holds each answer back until it is let go."""
+
+    def __init__(self, redis: RedisClient) -> None:
+        super().__init__(redis)
+        self.answered = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    async def ask(self, script: Script, key: str, *arguments: str | int) -> list[Any] | None:
+        """Returns what Redis answered."""
+        answer = await super().ask(script, key, *arguments)
+        self.answered.set()
+        await self.let_go.wait()
+        return answer
+
+
+async def test_more_requests_than_a_lease_has_in_the_turn_in_which_it_comes(redis: RedisClient) -> None:
+    """Those that the lease has nothing left for get another one: the gateway goes on."""
+    exact = HeldAnswers(redis)
+    limiter = LeasingRateLimiter(exact)
+    first = asyncio.create_task(limiter.take(HOUR, "client"))
+    await exact.answered.wait()
+    exact.let_go.set()
+    verdicts = await asyncio.gather(
+        first, *(limiter.take(HOUR, "client") for _ in range(HOUR.requests // 10))
+    )
+
+    assert all(decision.allowed for decision in verdicts)
 
 
 async def test_another_window_lets_through_again(redis: RedisClient) -> None:

@@ -99,14 +99,18 @@ class LeasingRateLimiter:
         task = self._renewals.get(key)
         if task is None:
             task = self._renewals[key] = asyncio.create_task(self._renew(key, limit))
-            task.add_done_callback(lambda _: self._renewals.pop(key))
         await asyncio.shield(task)
 
     async def _renew(self, key: tuple[str, str], limit: Limit) -> None:
         name, client = key
-        answer = await self._exact.ask(
-            _LEASE, f"vestibule:lease:{name}:{client}", int(limit.window_seconds * 1000), limit.requests
-        )
+        try:
+            answer = await self._exact.ask(
+                _LEASE, f"vestibule:lease:{name}:{client}", int(limit.window_seconds * 1000), limit.requests
+            )
+        finally:
+            # Not when the task is done: a request that came before would wait for a task that has ended,
+            # again and again without letting the loop do anything else.
+            del self._renewals[key]
         now = time.monotonic()
         if answer is None:
             # Redis is unreachable: this gateway counts the window by itself.
