@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from vestibule.auth.v1 import audit_service_pb2, auth_service_pb2
 from vestibule.health.v1 import health_service_pb2
 from vestibule.users.v1 import user_pb2, user_service_pb2
+from vestibule.voice.v1 import voice_service_pb2
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -144,3 +145,14 @@ def test_ids_are_taken_in_either_case() -> None:
     DECODE(message, {"user_id": "0192F1C4-0000-7000-8000-00000000ABCD"}, errors)
 
     assert (message.user_id, errors) == ("0192f1c4-0000-7000-8000-00000000abcd", [])
+
+
+def test_only_one_field_of_a_oneof() -> None:
+    """The last one would win, and what the client sent besides would be lost without a word."""
+    descriptor = voice_service_pb2.TranscribeRequest.DESCRIPTOR
+    message, errors = voice_service_pb2.TranscribeRequest(), Errors()
+    compile_decoder(descriptor.fields)(message, {"finish": {}, "start": {}}, errors)
+
+    assert [(each.field, each.message) for each in errors] == [
+        ("start", "must not be sent together with finish")
+    ]

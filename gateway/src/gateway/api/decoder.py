@@ -31,7 +31,7 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\
 
 def compile_decoder(fields: Iterable[FieldDescriptor]) -> Callable[[Any, Mapping[str, Any], Errors], None]:
     """Returns a function that sets fields from a JSON object; unknown keys are errors."""
-    setters = {field.name: _field_setter(field, {}) for field in fields}
+    setters = {field.name: _alone(field, _field_setter(field, {})) for field in fields}
 
     def decode(message: Any, values: Mapping[str, Any], errors: Errors) -> None:
         for name, value in values.items():
@@ -77,6 +77,22 @@ def _field_setter(field: FieldDescriptor, compiled: dict[str, dict[str, Setter]]
     return set_scalar
 
 
+def _alone(field: FieldDescriptor, setter: Setter) -> Setter:
+    """Returns a setter of a field that refuses it beside another field of the same oneof."""
+    oneof = field.containing_oneof
+    if oneof is None or len(oneof.fields) == 1:
+        return setter
+    name = oneof.name
+
+    def set_alone(message: Any, value: Any, path: str, errors: Errors) -> None:
+        if other := message.WhichOneof(name):
+            errors.append(FieldError(path, f"must not be sent together with {other}"))
+        else:
+            setter(message, value, path, errors)
+
+    return set_alone
+
+
 def _message_setter(field: FieldDescriptor, compiled: dict[str, dict[str, Setter]]) -> Setter:
     name = field.name
     assert field.message_type is not None  # noqa: S101 the caller has checked
@@ -101,7 +117,9 @@ def _filler(descriptor: Descriptor, compiled: dict[str, dict[str, Setter]]) -> S
     setters = compiled.get(descriptor.full_name)
     if setters is None:
         setters = compiled[descriptor.full_name] = {}
-        setters.update({field.name: _field_setter(field, compiled) for field in in_json(descriptor)})
+        setters.update(
+            {field.name: _alone(field, _field_setter(field, compiled)) for field in in_json(descriptor)}
+        )
     known = setters
 
     def fill(target: Any, value: Any, path: str, errors: Errors) -> None:
