@@ -129,7 +129,7 @@ async def test_bytes_before_the_answer(echo: Echo) -> None:
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
     smuggled = b"GET /api/echo/who HTTP/1.1\r\nHost: vestibule\r\n\r\n"
-    for following in (frame(1, b'{"say":"a"}'), smuggled):
+    for following in (frame(1, b'{"say":"a"}'), smuggled, head.encode()):
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(head.encode() + following)
         async with asyncio.timeout(SLOW_MACHINE_SECONDS):

@@ -7,6 +7,7 @@ An offer that is not accepted is served as the HTTP/1.1 that it is (RFC 9110, 7.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import httptools
@@ -38,10 +39,15 @@ class DecliningProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self.send_400_response(str(error))
 
-    def upgrade(self, headers: Iterable[tuple[bytes, bytes]], protocol: asyncio.Protocol) -> bool:
-        """Does what `Upgrade` says."""
-        cycle, transport = self._offer, self.transport
-        if cycle is None or cycle.disconnected or cycle.response_started or transport.is_closing():
+    def upgrade(
+        self,
+        cycle: RequestResponseCycle,
+        headers: Iterable[tuple[bytes, bytes]],
+        protocol: asyncio.Protocol,
+    ) -> bool:
+        """Does what `Upgrade` says for one request; what came behind it may be another offer."""
+        transport = self.transport
+        if cycle is not self._offer or cycle.disconnected or cycle.response_started or transport.is_closing():
             return False
         self._offer = None
         cycle.response_started = cycle.response_complete = True
@@ -55,7 +61,8 @@ class DecliningProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if any(name == b"upgrade" for name, _ in cycle.scope["headers"]):
-            cycle.scope.setdefault("extensions", {})[UPGRADE_EXTENSION] = self.upgrade  # type: ignore[assignment]
+            upgrade: Any = partial(self.upgrade, cycle)
+            cycle.scope.setdefault("extensions", {})[UPGRADE_EXTENSION] = upgrade
         super()._start_asgi_task(cycle, app)
 
     def _parse(self, data: bytes) -> None:
