@@ -1,6 +1,7 @@
 """Jobs run again and again, and the log says when one begins to fail and when it works again."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -13,6 +14,7 @@ from tests.chassis.waiting import until
 
 PAUSE_SECONDS = 0.001
 LONG_SECONDS = 3600.0
+SHARED_SECONDS = 0.02
 
 
 class _Job:
@@ -88,3 +90,23 @@ async def test_runs_without_a_pause_while_there_is_something_to_do() -> None:
 
     assert not running.done()
     running.cancel()
+
+
+async def test_loops_that_share_a_pause_look_in_turn() -> None:
+    """All three look at the start, and then one after each pause."""
+    looks: list[float] = []
+
+    async def look() -> None:
+        looks.append(time.monotonic())
+
+    pausing = asyncio.Lock()
+    loops = [
+        asyncio.create_task(repeat("a job", look, pause_seconds=SHARED_SECONDS, pausing=pausing))
+        for _ in range(3)
+    ]
+    await until(lambda: len(looks) >= 9)
+    for loop in loops:
+        loop.cancel()
+
+    # Six pauses; each by itself, the three would have looked as often after two.
+    assert looks[8] - looks[0] > 5 * SHARED_SECONDS

@@ -49,7 +49,19 @@ async def test_those_of_one_period_meet() -> None:
 
 async def test_the_nearest_tick_counts() -> None:
     """It is half a second away at most, and never now; short times are exact."""
-    for seconds in (1.0, 1.2, 4.0, 4.7, 600.0):
+    for seconds in (1.0, 1.2, 3.0, 3.7):
         assert 0 < ticks.about(seconds) <= seconds + 0.51
         assert ticks.about(seconds) >= min(seconds - 0.51, 0.01)
     assert ticks.about(0.25) == 0.25
+
+
+async def test_long_timers_fire_at_every_fourth_tick() -> None:
+    """Whatever their times are; at most two seconds early or late, and never now."""
+    now = asyncio.get_running_loop().time()
+    due = []
+    for seconds in (4.0, 5.0, 7.9, 10.0, 15.0, 600.0):
+        pause_seconds = ticks.about(seconds)
+        assert max(0.0, seconds - 2.01) < pause_seconds < seconds + 2.01
+        due.append(now + pause_seconds)
+
+    assert all(abs((time - due[0] + 2) % 4 - 2) < 0.01 for time in due)

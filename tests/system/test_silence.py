@@ -64,6 +64,8 @@ def who_directly(system: System, user: User) -> str:
 def test_heartbeats_end_and_come_back(client: Client, system: System, valkey: redis.Redis) -> None:
     """None while the system only checks itself; from the first request on again."""
     user = client.join()
+    assert client.who(user.access_token).status == 200
+    wait_for(lambda: sent(valkey) > 0)  # Or they would begin after the silence that came before them.
     silence(valkey)
     began, seen = time.monotonic(), 0
     while time.monotonic() - began < 10:

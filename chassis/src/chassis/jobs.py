@@ -68,14 +68,23 @@ async def when_notified(
         await wait(ticks.about(seconds))
 
 
-async def repeat(name: str, job: Callable[[], Awaitable[bool | None]], *, pause_seconds: float) -> None:
+async def repeat(
+    name: str,
+    job: Callable[[], Awaitable[bool | None]],
+    *,
+    pause_seconds: float,
+    pausing: asyncio.Lock | None = None,
+) -> None:
     """Runs a job now and again and again, until cancelled.
 
     Args:
         name: What logs call the job.
         job: Returns whether it found something to do, and so may find more.
         pause_seconds: The wait after a run that found nothing; after a failure it is short at first.
+        pausing: Shared by those that run the same job beside each other: while none finds anything, one
+            after another waits and looks.
     """
+    pausing = pausing or asyncio.Lock()
     backoff = Backoff(first_seconds=min(_RETRY_SECONDS, pause_seconds), limit_seconds=_RETRY_SECONDS_MAX)
     failures = _Failures(name)
     while True:
@@ -88,7 +97,8 @@ async def repeat(name: str, job: Callable[[], Awaitable[bool | None]], *, pause_
         failures.over()
         backoff.reset()
         if not found:
-            await asyncio.sleep(ticks.about(pause_seconds))
+            async with pausing:
+                await asyncio.sleep(ticks.about(pause_seconds))
 
 
 async def _run(job: Callable[[], Awaitable[int]], failures: "_Failures") -> None:

@@ -1,6 +1,7 @@
 """Ticks: moments a second apart, at which timers fire together that need not be exact.
 
-Waking a process that is idle costs it more processor time than what most timers then do.
+Waking a process that is idle costs it more processor time than what most timers then do. Timers of four
+seconds and more fire at every fourth tick alone, so that most of an idle process' timers fire together.
 """
 
 import asyncio
@@ -11,16 +12,21 @@ _PHASE_SECONDS = random.randrange(1000) / 1000  # noqa: S311 so that processes d
 _EARLY_SECONDS = 0.01
 """By how much a timer may fire too early."""
 
+LONG_SECONDS = 4.0
+"""Timers of this time and longer fire at multiples of it."""
+
 
 def about(seconds: float) -> float:
     """Returns the time until the tick that is nearest to a time from now, and not over.
 
-    Less than a second is returned as it is.
+    Less than a second is returned as it is. From `LONG_SECONDS` on only every fourth tick counts.
     """
     if seconds < 1:
         return seconds
     now = _now()
-    return max(round(now + seconds), math.floor(now + _EARLY_SECONDS) + 1) - now
+    apart = LONG_SECONDS if seconds >= LONG_SECONDS else 1.0
+    nearest = round((now + seconds) / apart)
+    return max(nearest, math.floor((now + _EARLY_SECONDS) / apart) + 1) * apart - now
 
 
 def until_next(seconds: float) -> float:

@@ -23,6 +23,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from structlog.contextvars import bound_contextvars
 from vestibule.events.v1.events_pb2 import Event
 
+from chassis import ticks
 from chassis.backoff import Backoff
 from chassis.events import dead_letters, spans, stream
 from chassis.grpc.call import Call, enter
@@ -169,7 +170,8 @@ class Consumer:
             await self._claim(redis)
             await self._count(redis)
             self._claimed_at = monotonic()
-        await self._handle_all(redis, await self._read(redis, ">", "BLOCK", int(BLOCK_SECONDS * 1000)))
+        block_milliseconds = int(ticks.about(BLOCK_SECONDS) * 1000)
+        await self._handle_all(redis, await self._read(redis, ">", "BLOCK", block_milliseconds))
 
     async def _read(self, redis: RedisConnection, after: str, *options: str | int) -> list[stream.Entry]:
         """Returns the next entries: new ones after `>`, this instance's unfinished ones after `0`."""
@@ -266,8 +268,7 @@ class Consumer:
         attempt = 1
         context = contextvars.copy_context()
         # So that logs and calls caused by the event have its id and its trace.
-        call = Call(caller=Caller(request_id=event.event_id), traceparent=event.traceparent)
-        context.run(enter, call)
+        context.run(enter, Call(caller=Caller(request_id=event.event_id), traceparent=event.traceparent))
         with bound_contextvars(event_id=event.event_id, event_type=kind):
             while True:
                 try:

@@ -9,14 +9,12 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import Server
 
-from chassis import ticks
+from chassis.http.date_header import DatedState
 from chassis.http.pipelining import PipelineProtocol
 from chassis.startup_errors import StartupError
 
 UNACKNOWLEDGED_MILLISECONDS = 60_000
 """How long sent data may stay unacknowledged before the client counts as gone."""
-
-_DATE_SECONDS = 1.0
 
 
 class HttpServer(Server):
@@ -30,6 +28,7 @@ class HttpServer(Server):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
+        self.server_state = DatedState(config)
         self._stopping = asyncio.Event()
 
     @contextmanager
@@ -38,11 +37,8 @@ class HttpServer(Server):
         yield
 
     async def main_loop(self) -> None:
-        """Updates the `Date` header every second until `stop`; uvicorn's loop runs ten times as often."""
-        while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ticks.about(_DATE_SECONDS)):
-                    await self._stopping.wait()
+        """Waits for `stop`; uvicorn's loop wakes ten times per second, and makes the `Date` header."""
+        await self._stopping.wait()
 
     async def stop(self, grace_seconds: float) -> None:
         """Stops accepting, and lets requests in flight finish within the grace."""

@@ -196,8 +196,9 @@ async def _add_servicers(
         derived_key(hashing, "source-files"),
         timedelta(seconds=settings.source_seconds),
     )
+    pausing = asyncio.Lock()
     for number in range(1, SYNCS_AT_ONCE + 1):
-        following = jobs.repeat("following sources", sync, pause_seconds=POLL_SECONDS)
+        following = jobs.repeat("following sources", sync, pause_seconds=POLL_SECONDS, pausing=pausing)
         lifecycle.begin(f"following sources {number}", following)
     return index_document, remove_from_index
 
