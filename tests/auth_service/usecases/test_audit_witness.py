@@ -211,6 +211,25 @@ async def test_signing_goes_on_without_the_witness(service: LocalService, witnes
     assert await _signing(service, witness)() is not None
 
 
+async def test_the_witness_is_not_asked_twice_about_the_same_head(
+    service: LocalService, witness: FakeAuditWitness
+) -> None:
+    """But before anything more is signed: another instance's entries may have been cut off since."""
+    await _witnessed(service, witness)
+    sign = _signing(service, witness)
+    for _ in range(3):
+        assert await sign() is None
+    asked = witness.asked
+    witness.see(FakeHeadSigner().sign(12, bytes(32), service.clock.now()))
+    await _append(service, 1)
+
+    with pytest.raises(ChainBroken) as raised:
+        await sign()
+
+    assert asked == 4  # Three times while ten entries were signed.
+    assert "cut off" in str(raised.value.details["problem"])
+
+
 async def test_the_witness_gets_only_our_heads(service: LocalService, witness: FakeAuditWitness) -> None:
     """A forged one in our schema is not handed on, nor are those after it."""
     await _witnessed(service, witness)

@@ -266,9 +266,11 @@ class FakeAuditWitness:
 
     Attributes:
         away: Whether it cannot be asked.
+        asked: How often it was asked for its newest head.
     """
 
     away: bool = False
+    asked: int = 0
     _heads: dict[int, WitnessedHead] = field(default_factory=dict)
 
     def see(self, *heads: SignedHead) -> None:
@@ -279,6 +281,7 @@ class FakeAuditWitness:
 
     async def newest(self) -> WitnessedHead | None:
         """Returns the head with the highest place."""
+        self.asked += 1
         self._answer()
         return self._heads[max(self._heads)] if self._heads else None
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from chassis.clock import Clock
-from chassis.component import Component
 from chassis.errors import ServiceError
 from chassis.identity.caller import Caller
 
@@ -15,6 +14,7 @@ from auth_service.domain.audit_export import ExportedKey
 from auth_service.domain.audit_head import ChainWalk, HeadSigner, HeadVerifier, SignedHead
 from auth_service.domain.audit_witness import AuditWitness
 from auth_service.domain.errors import ChainBroken
+from auth_service.domain.signing_key import RetiredKey, SigningKey
 from auth_service.domain.unit_of_work import UnitsOfWork
 
 HEADS_AT_ONCE = 500
@@ -38,6 +38,7 @@ class SignAuditHead:
     every: timedelta
     witness: AuditWitness | None = None
     _last: SignedHead | None = field(default=None, init=False)
+    _witnessed: SignedHead | None = field(default=None, init=False)
     _noted: str | None = field(default=None, init=False)
 
     async def __call__(self) -> SignedHead | None:
@@ -59,7 +60,10 @@ class SignAuditHead:
         async with self.units.statements() as unit:
             newest = await unit.audit_heads.newest()
         await self._check(newest)
-        await self._check_witness(newest)
+        # While nothing is added its answer is the same. Before a signature it is asked again.
+        is_witnessed = newest is not None and newest == self._witnessed
+        if not is_witnessed:
+            await self._check_witness(newest)
         now = self.clock.now()
         if newest is not None and now - newest.at < self.every / 2:
             # Another instance has just signed.
@@ -76,6 +80,8 @@ class SignAuditHead:
                 break
         if not walk.events:
             return None
+        if is_witnessed:
+            await self._check_witness(newest)
         head = self.signer.sign(walk.sequence, walk.hash, now)
         async with self.units.statements() as unit:
             added = await unit.audit_heads.add(head)
@@ -95,11 +101,16 @@ class SignAuditHead:
         """Compares the chain with the witness' newest head; signing goes on if it is unreachable."""
         if self.witness is None:
             return
+        self._witnessed = None
         try:
             witnessed = await self.witness.newest()
         except ServiceError:
             return
         if witnessed is None:
+            return
+        if newest is not None and (witnessed.sequence, witnessed.hash) == (newest.sequence, newest.hash):
+            # The chain has just been compared with this head.
+            self._witnessed = newest
             return
         if newest is None or newest.sequence < witnessed.sequence:
             # Another instance may have signed a head meanwhile that is witnessed already.
@@ -155,28 +166,39 @@ class HeadList:
     problem: str | None
 
 
-class ListAuditHeads(Component):
+@dataclass(slots=True)
+class ListAuditHeads:
     """Lists the valid heads from a place on, up to the first invalid one.
 
-    A forged head is not handed on: the witness would keep it for ever.
+    A forged head is not handed on: the witness would keep it for ever. The witness asks every few seconds:
+    so only a key that was not seen before is read, which never changes, since its id is computed from it.
     """
 
     units: UnitsOfWork
     verifier: HeadVerifier
+    _keys: dict[str, ExportedKey] = field(default_factory=dict, init=False)
 
     async def __call__(self, *, from_sequence: int) -> HeadList:
         """Returns the heads from this place on."""
         async with self.units.statements() as unit:
             found = await unit.audit_heads.after(from_sequence - 1, HEADS_AT_ONCE)
-            newest = await unit.audit_heads.newest()
-            live, over = await unit.signing_keys.all(), await unit.signing_keys.retired()
+            is_whole = 0 < len(found) < HEADS_AT_ONCE
+            newest = found[-1] if is_whole else await unit.audit_heads.newest()
         faults = await self.verifier.verify(found) if found else ()
         bad = next((place for place, fault in enumerate(faults) if fault is not None), len(found))
         heads = found[:bad]
         kids = {head.kid for head in heads}
-        known = {key.kid: ExportedKey(kid=key.kid, x=key.x, y=key.y) for keys in (live, over) for key in keys}
+        if not kids <= self._keys.keys():
+            await self._read_keys()
         return HeadList(
             heads=heads,
-            keys=[key for kid, key in known.items() if kid in kids],
+            keys=[self._keys[kid] for kid in kids if kid in self._keys],
             problem=await end_problem(self.units, self.verifier, newest),
         )
+
+    async def _read_keys(self) -> None:
+        async with self.units.statements() as unit:
+            live, over = await unit.signing_keys.all(), await unit.signing_keys.retired()
+        known: list[SigningKey | RetiredKey] = [*live, *over]
+        for key in known:
+            self._keys[key.kid] = ExportedKey(kid=key.kid, x=key.x, y=key.y)

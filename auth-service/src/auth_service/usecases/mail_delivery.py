@@ -1,6 +1,7 @@
 """Delivering queued mails."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -127,11 +128,15 @@ class SendMails(Component):
     """Sends every mail that is due, each at least once; several instances may do it at once.
 
     A mail leaves the queue when it is handed over. No connection is held meanwhile.
+
+    Attributes:
+        postponed: Called with the wait when a mail waits for another attempt.
     """
 
     units: UnitsOfWork
     tokens: MailTokens
     sender: MailSender
+    postponed: Callable[[timedelta], None] | None = None
 
     async def __call__(self) -> int:
         """Returns how many mails were sent, dropped or delayed.
@@ -173,8 +178,11 @@ class SendMails(Component):
             async with self.units.transaction() as unit:
                 await unit.mails.note_refused(mail)
         except ServiceError:
+            wait = wait_after(mail.attempts)
             async with self.units.statements() as unit:
-                await unit.mails.delay(mail.id, wait_after(mail.attempts))
+                await unit.mails.delay(mail.id, wait)
+            if self.postponed is not None:
+                self.postponed(wait)
         else:
             async with self.units.transaction() as unit:
                 # The lock keeps an earlier mail that is being sent from issuing its token afterwards.

@@ -82,8 +82,8 @@ MINUTE_SECONDS = 60.0
 MAIL_BACKLOG_SECONDS = 15.0
 """As often as metrics are collected."""
 
-MAIL_QUEUE_SECONDS = 2.0
-"""How often the mail queue is read without a notification: for mails that wait for another attempt."""
+MAIL_QUEUE_SECONDS = 8.0
+"""How often the mail queue is read without a notification: for mails of an instance that has ended."""
 
 
 async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
@@ -232,7 +232,7 @@ def _begin_mails(lifecycle: Lifecycle, settings: AuthSettings, ports: Ports) -> 
         return
     listener = MailQueueListener(settings.postgres_url.get_secret_value(), f"{SERVICE}-mail")
     lifecycle.begin("mail queue listener", listener.run())
-    send = SendMails(ports.units, ports.mail_tokens, sender)
+    send = SendMails(ports.units, ports.mail_tokens, sender, listener.wake_after)
     lifecycle.begin(
         "sending mails", jobs.when_notified(listener.wait, MAIL_QUEUE_SECONDS, "sending mails", send)
     )

@@ -27,6 +27,9 @@ CHANNEL = "auth_mails"
 KNOWN_BEFORE = (MailKind.EMAIL_VERIFICATION, MailKind.PASSWORD_RESET)
 """Kinds of tokens that the previous release accepts, from its own table `auth.mail_tokens`."""
 
+_LATE_SECONDS = 0.1
+"""Postgres' clock says when a mail is due: it must be by then."""
+
 _PENDING = Gauge("mails_pending", "Mails in the queue, including those that will be retried.")
 _PENDING_AGE = Gauge("mails_oldest_pending_seconds", "Age of the oldest mail in the queue.")
 
@@ -209,6 +212,10 @@ class MailQueueListener:
             async with asyncio.timeout(seconds):
                 await self._queued.wait()
         self._queued.clear()
+
+    def wake_after(self, wait: timedelta) -> None:
+        """Ends the wait after that time, when a mail is due that waits for another attempt."""
+        asyncio.get_running_loop().call_later(wait.total_seconds() + _LATE_SECONDS, self._queued.set)
 
     async def run(self) -> None:
         """Listens until cancelled."""
