@@ -6,10 +6,10 @@ processor time that it takes by that library, whose modules occupy 6 MB of each 
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import hiredis
 
@@ -36,7 +36,7 @@ class RedisConnection:
 
     def __init__(
         self,
-        reader: asyncio.StreamReader,
+        reader: "_Reader",
         writer: asyncio.StreamWriter,
         timeout_seconds: float | None,
         limit_bytes: int | None,
@@ -81,6 +81,7 @@ class RedisConnection:
 
     def close(self) -> None:
         """Closes it at once."""
+        self._reader.on_end = None
         self._writer.transport.abort()
 
 
@@ -90,6 +91,7 @@ async def connect(
     timeout_seconds: float | None = None,
     client_name: str = "",
     limit_bytes: int | None = None,
+    on_end: Callable[[], None] | None = None,
 ) -> RedisConnection:
     """Opens a connection.
 
@@ -100,6 +102,7 @@ async def connect(
             it to the caller.
         client_name: Shown by CLIENT LIST.
         limit_bytes: The longest replies to the commands of one call.
+        on_end: Called when Redis ends the connection, also between two calls.
 
     Raises:
         OSError: there is no connection in time.
@@ -111,10 +114,7 @@ async def connect(
     async with asyncio.timeout(timeout_seconds):
         if parts.scheme == "unix":
             database = parse_qs(parts.query).get("db", [""])[0]
-            reader, writer = await asyncio.open_unix_connection(parts.path)
-        else:
-            tls = _tls(url) if parts.scheme == "rediss" else None
-            reader, writer = await asyncio.open_connection(parts.hostname, parts.port or _PORT, ssl=tls)
+        reader, writer = await _open_streams(parts, url, on_end)
     connection = RedisConnection(reader, writer, timeout_seconds, limit_bytes)
     greeting: list[Command] = []
     if parts.password:
@@ -131,6 +131,46 @@ async def connect(
         connection.close()
         raise
     return connection
+
+
+class _Reader(asyncio.StreamReader):
+    """Reports the end of the connection, which asyncio's reader shows only to who reads."""
+
+    def __init__(self, on_end: Callable[[], None] | None) -> None:
+        super().__init__()
+        self.on_end = on_end
+
+    def feed_eof(self) -> None:
+        """Takes the end of what Redis sends."""
+        super().feed_eof()
+        self._report()
+
+    def set_exception(self, exc: Exception) -> None:
+        """Takes the error that ended the connection."""
+        super().set_exception(exc)
+        self._report()
+
+    def _report(self) -> None:
+        on_end, self.on_end = self.on_end, None
+        if on_end is not None:
+            on_end()
+
+
+async def _open_streams(
+    parts: SplitResult, url: str, on_end: Callable[[], None] | None
+) -> tuple[_Reader, asyncio.StreamWriter]:
+    loop = asyncio.get_running_loop()
+    reader = _Reader(on_end)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport: asyncio.Transport
+    if parts.scheme == "unix":
+        transport, _ = await loop.create_unix_connection(lambda: protocol, parts.path)
+    else:
+        tls = _tls(url) if parts.scheme == "rediss" else None
+        transport, _ = await loop.create_connection(
+            lambda: protocol, parts.hostname or "", parts.port or _PORT, ssl=tls
+        )
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
 def _tls(url: str) -> ssl.SSLContext:

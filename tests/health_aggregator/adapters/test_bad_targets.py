@@ -44,7 +44,7 @@ def check_of(kind: str, port: int) -> Check:
         "nextcloud": lambda: nextcloud_check(f"http://127.0.0.1:{port}"),
         "qdrant": lambda: QdrantCheck(f"http://127.0.0.1:{port}", SECRET),
         "grpc": lambda: GrpcCheck(f"127.0.0.1:{port}", "", lambda: None),
-        "redis": lambda: RedisCheck(f"redis://user:{SECRET}@127.0.0.1:{port}/3"),
+        "redis": lambda: RedisCheck(f"redis://user:{SECRET}@127.0.0.1:{port}/3", lambda: None),
         "postgres": lambda: PostgresCheck(f"postgresql://user:{SECRET}@127.0.0.1:{port}/db", lambda: None),
         "tls": lambda: TlsCheck(f"127.0.0.1:{port}", SystemClock()),
     }

@@ -80,7 +80,7 @@ async def test_postgres_wakes_when_the_server_ends_the_session(
 
 async def test_redis(valkey: Valkey) -> None:
     """PING, replication and memory, on one connection."""
-    check = RedisCheck(valkey.url)
+    check = RedisCheck(valkey.url, lambda: None)
     results = [await check_once(check) for _ in range(2)]
     await check.close()
 
@@ -89,7 +89,7 @@ async def test_redis(valkey: Valkey) -> None:
 
 async def test_redis_with_events_that_a_service_cannot_handle(valkey: Valkey) -> None:
     """Dead letters and refused events make it degraded."""
-    check = RedisCheck(valkey.url)
+    check = RedisCheck(valkey.url, lambda: None)
     async with open_connection(valkey.url, timeout_seconds=5, client_name="t") as redis:
         for group in ("auth-service", "user-service"):
             await redis.ask(("XGROUP", "CREATE", "vestibule:events", group, "0", "MKSTREAM"))
@@ -108,14 +108,15 @@ async def test_redis_with_events_that_a_service_cannot_handle(valkey: Valkey) ->
 
 async def test_redis_with_wrong_credentials(valkey: Valkey) -> None:
     """A refused AUTH is down."""
-    result = await check_once(RedisCheck(valkey.url.replace("redis://", "redis://unknown:wrong@")))
+    url = valkey.url.replace("redis://", "redis://unknown:wrong@")
+    result = await check_once(RedisCheck(url, lambda: None))
 
     assert result.error == "refuses the credentials"
 
 
 async def test_redis_without_its_primary_is_degraded(own_valkey: Valkey) -> None:
     """A replica without its primary still responds."""
-    check = RedisCheck(own_valkey.url)
+    check = RedisCheck(own_valkey.url, lambda: None)
     await check_once(check)
     connection = await asyncio.open_connection("127.0.0.1", own_valkey.port)
     connection[1].write(b"REPLICAOF 127.0.0.1 1\r\n")

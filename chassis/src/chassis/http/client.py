@@ -2,12 +2,12 @@
 
 Built on httptools and asyncio because a thousand health checks share one core: an exchange costs a tenth of
 a general client's. The response's size is limited, redirects are not followed, and connections are not
-reused, so that each check includes connecting.
+reused, so that each check includes connecting; one may be kept to learn of its end.
 """
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import cast
@@ -52,10 +52,20 @@ class _Collector(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._received = 0
         self._response = Response()
+        self._transport: asyncio.WriteTransport | None = None
+        self.may_be_kept = False
+        self.on_end: Callable[[], None] | None = None
         self.done: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
+    def close(self) -> None:
+        """Ends the connection. Not gracefully: a peer that does not close must not delay us."""
+        self.on_end = None
+        if self._transport is not None:
+            self._transport.abort()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast("asyncio.WriteTransport", transport).write(self._request)
+        self._transport = cast("asyncio.WriteTransport", transport)
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
@@ -77,12 +87,15 @@ class _Collector(asyncio.Protocol):
             self._fail(NotHttp("ended early"))
         else:
             self.on_message_complete()
+        if self.on_end is not None:
+            self.on_end()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._response.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._response.status = self._parser.get_status_code()
+        self.may_be_kept = self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
         self._response.body += body
@@ -96,6 +109,33 @@ class _Collector(asyncio.Protocol):
     def _fail(self, error: Exception) -> None:
         if not self.done.done():
             self.done.set_exception(error)
+
+
+class KeptConnection:
+    """The connection of the last exchange, kept for its end alone: it shows at once that the server ended.
+
+    Args:
+        on_end: Called when the server ends the connection.
+    """
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
+        self._kept: _Collector | None = None
+
+    def keep(self, connection: "_Collector") -> None:
+        """Keeps a connection in place of the one before."""
+        self.close()
+        if connection.may_be_kept:
+            self._kept = connection
+            connection.on_end = self._on_end
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
 
 
 class Progress:
@@ -119,6 +159,7 @@ async def exchange(
     tls: ssl.SSLContext | None = None,
     limit_bytes: int = LIMIT_BYTES,
     address: str | None = None,
+    kept: KeptConnection | None = None,
 ) -> Response:
     """Sends one request and returns the response.
 
@@ -131,6 +172,7 @@ async def exchange(
         tls: How to verify an `https` server; the system's authorities by default.
         limit_bytes: The largest accepted response.
         address: The IP address to connect to, if the host was resolved before.
+        kept: Keeps the connection, if the server allows it.
 
     Raises:
         OSError: no connection.
@@ -139,8 +181,11 @@ async def exchange(
     """
     parts = split(url)
     secure = parts.scheme == "https"
-    transport, collector = await asyncio.get_running_loop().create_connection(
-        lambda: _Collector(_request(parts, method, headers or {}, body), limit_bytes),
+    request = _request(
+        parts, method, headers or {}, body, connection="close" if kept is None else "keep-alive"
+    )
+    _, collector = await asyncio.get_running_loop().create_connection(
+        lambda: _Collector(request, limit_bytes),
         address or parts.hostname or "",
         parts.port or (443 if secure else 80),
         ssl=(tls or _default_tls()) if secure else None,
@@ -148,17 +193,25 @@ async def exchange(
     )
     progress.connected = True
     try:
-        return await collector.done
-    finally:
-        # Not a graceful close: a peer that does not close must not delay us.
-        transport.abort()
+        response = await collector.done
+    except BaseException:
+        collector.close()
         if collector.done.done() and not collector.done.cancelled():
             collector.done.exception()  # retrieved, even if the caller was cancelled
+        raise
+    if kept is None:
+        collector.close()
+    else:
+        kept.keep(collector)
+    return response
 
 
-def _request(parts: SplitResult, method: str, headers: Mapping[str, str], body: bytes) -> bytes:
+def _request(
+    parts: SplitResult, method: str, headers: Mapping[str, str], body: bytes, *, connection: str
+) -> bytes:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}", "Connection: close"]
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}"]
+    lines.append(f"Connection: {connection}")
     lines += ["User-Agent: vestibule", "Accept-Encoding: identity"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if body or method == "POST":

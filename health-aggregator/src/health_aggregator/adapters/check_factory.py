@@ -42,9 +42,10 @@ class CheckFactory:
         options = target.options
         match target.kind:
             case "grpc":
-                return _grpc(options, wake, self._credentials if options.get(INTERNAL_TLS) else None)
+                return _grpc(target, wake, self._credentials if options.get(INTERNAL_TLS) else None)
             case "http":
-                return HttpCheck(options["url"], tls=_tls(options))
+                end = wake if target.checked_together else None
+                return HttpCheck(options["url"], tls=_tls(options), wake=end)
             case "postgres":
                 from health_aggregator.adapters.postgres.postgres_check import PostgresCheck  # noqa: PLC0415
 
@@ -52,7 +53,7 @@ class CheckFactory:
             case "redis":
                 from health_aggregator.adapters.redis_check import RedisCheck  # noqa: PLC0415
 
-                return RedisCheck(options["url"])
+                return RedisCheck(options["url"], wake)
             case "qdrant":
                 from health_aggregator.adapters.qdrant_check import QdrantCheck  # noqa: PLC0415
 
@@ -84,16 +85,19 @@ class CheckFactory:
                 raise ValueError(f"no check of kind {kind}")
 
 
-def _grpc(options: Any, wake: Callable[[], None], internal: Callable[[], Any] | None) -> Check:
+def _grpc(target: Target, wake: Callable[[], None], internal: Callable[[], Any] | None) -> Check:
     import grpc  # noqa: PLC0415
 
     from health_aggregator.adapters.grpc_check import GrpcCheck  # noqa: PLC0415
+
+    options = target.options
 
     credentials = internal() if internal is not None else None
     if options.get("tls") or options.get("ca_file"):
         authorities = Path(options["ca_file"]).read_bytes() if options.get("ca_file") else None
         credentials = grpc.ssl_channel_credentials(authorities)
-    return GrpcCheck(options["address"], options.get("service", ""), wake, credentials)
+    interval_seconds = target.cadence.interval_seconds if target.checked_together else None
+    return GrpcCheck(options["address"], options.get("service", ""), wake, credentials, interval_seconds)
 
 
 def _tls(options: Any) -> ssl.SSLContext | None:

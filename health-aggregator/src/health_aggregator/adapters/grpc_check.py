@@ -15,6 +15,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from health_aggregator.adapters import findings
 from health_aggregator.domain.check import CheckResult, timed_out
 
+_AGE_SECONDS = 26.0
+"""The servers of Vestibule end a connection after 27 to 33 s (`chassis.grpc.server`)."""
+
 _WATCH_AGAIN_SECONDS = 0.5
 _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -24,6 +27,10 @@ _OPTIONS = (
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.enable_retries", 0),
     ("grpc.enable_http_proxy", 0),
+    # A measurement of the network by pings, for each message.
+    ("grpc.http2.bdp_probe", 0),
+    # Otherwise a new channel would take over the connection of the one before it.
+    ("grpc.use_local_subchannel_pool", 1),
 )
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -36,6 +43,9 @@ class GrpcCheck:
         service: Full name of the service; empty for the server as a whole.
         wake: Called when the server reports a change, or the connection is lost.
         credentials: For TLS; None means plaintext.
+        interval_seconds: Of the checks of a component of Vestibule, whose server would end the connection
+            between two of them, which wakes both sides once more and breaks the watch: before that a check
+            opens a new one. None for any other server.
     """
 
     def __init__(
@@ -44,20 +54,22 @@ class GrpcCheck:
         service: str,
         wake: Callable[[], None],
         credentials: grpc.ChannelCredentials | None = None,
+        interval_seconds: float | None = None,
     ) -> None:
         self._address = address
         self._request = health_pb2.HealthCheckRequest(service=service)
         self._wake = wake
-        self._channel = (
-            grpc.aio.insecure_channel(address, options=_OPTIONS)
-            if credentials is None
-            else grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
-        )
-        self._stub = health_pb2_grpc.HealthStub(self._channel)
+        self._credentials = credentials
+        self._interval_seconds = interval_seconds
         self._watching: asyncio.Task[None] | None = None
+        self._status: int | None = None
+        self._open()
 
     async def __call__(self, timeout_seconds: float) -> CheckResult:
         """Checks once."""
+        if self._is_near_its_end():
+            await self.close()
+            self._open()
         if self._watching is None:
             self._watching = asyncio.ensure_future(self._watch())
         started = time.monotonic()
@@ -72,24 +84,45 @@ class GrpcCheck:
 
     async def close(self) -> None:
         """Ends the watch and the channel."""
-        if self._watching is not None:
-            self._watching.cancel()
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._watching
+                await watching
         await self._channel.close()
+
+    def _is_near_its_end(self) -> bool:
+        """Whether the server would end the connection before the next check."""
+        interval_seconds = self._interval_seconds
+        if interval_seconds is None:
+            return False
+        return time.monotonic() - self._opened_at + interval_seconds > _AGE_SECONDS
+
+    def _open(self) -> None:
+        self._channel = (
+            grpc.aio.insecure_channel(self._address, options=_OPTIONS)
+            if self._credentials is None
+            else grpc.aio.secure_channel(self._address, self._credentials, options=_OPTIONS)
+        )
+        self._stub = health_pb2_grpc.HealthStub(self._channel)
+        self._opened_at = time.monotonic()
 
     async def _watch(self) -> None:
         while True:
             try:
-                async for _ in self._stub.Watch(self._request, wait_for_ready=True):
-                    self._wake()
+                async for response in self._stub.Watch(self._request, wait_for_ready=True):
+                    if response.status != self._status:
+                        self._status = response.status
+                        self._wake()
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                     return
+                self._status = None
                 self._wake()
             await asyncio.sleep(_WATCH_AGAIN_SECONDS)
 
     def _failed(self, error: grpc.aio.AioRpcError, started: float, timeout_seconds: float) -> CheckResult:
+        self._status = None  # What the watch says next is news, even if it said so before.
         inner = f"{self._address}: {error.code().name} {error.details()}"
         match error.code():
             case grpc.StatusCode.DEADLINE_EXCEEDED:

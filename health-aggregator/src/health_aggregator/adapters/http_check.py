@@ -1,17 +1,20 @@
 """Checks an HTTP endpoint: `http` targets, and the base of other kinds."""
 
+import math
 import ssl
 import time
 from collections.abc import Callable
 from urllib.parse import urljoin, urlsplit
 
-from chassis.http.client import NotHttp, Progress, Response, TooLarge, exchange
+from chassis.http.client import KeptConnection, NotHttp, Progress, Response, TooLarge, exchange
 
 from health_aggregator.adapters import findings
 from health_aggregator.domain.check import CheckResult, timed_out
 
 REDIRECTS = 3
 _CLIENT_ERROR = 400
+_ENDS_SECONDS = 2.0
+"""An end within this time of another one is not reported: a proxy may end each connection at once."""
 
 
 class HttpCheck:
@@ -21,6 +24,8 @@ class HttpCheck:
         url: The URL.
         evaluate: Evaluates the response; by default its status alone.
         tls: How to verify the server.
+        wake: Called when the server ends the connection of the last check, which is kept until the next one;
+            None keeps none.
     """
 
     def __init__(
@@ -28,8 +33,12 @@ class HttpCheck:
         url: str,
         evaluate: Callable[[Response, float], CheckResult] | None = None,
         tls: ssl.SSLContext | None = None,
+        wake: Callable[[], None] | None = None,
     ) -> None:
         self._url = url
+        self._wake = wake
+        self._kept = None if wake is None else KeptConnection(self._ended)
+        self._ended_at = -math.inf
         self._evaluate = evaluate or evaluate_status
         self._tls = tls
 
@@ -52,12 +61,20 @@ class HttpCheck:
             raise
 
     async def close(self) -> None:
-        """Does nothing: no connection outlives a check."""
+        """Closes the connection of the last check, if it was kept."""
+        if self._kept is not None:
+            self._kept.close()
+
+    def _ended(self) -> None:
+        now = time.monotonic()
+        if self._wake is not None and now - self._ended_at >= _ENDS_SECONDS:
+            self._ended_at = now
+            self._wake()
 
     async def _follow(self, started: float, progress: Progress) -> CheckResult:
         url = self._url
         for _ in range(REDIRECTS + 1):
-            answer = await exchange(url, progress=progress, tls=self._tls)
+            answer = await exchange(url, progress=progress, tls=self._tls, kept=self._kept)
             if answer.status not in {301, 302, 303, 307, 308}:
                 return self._evaluate(answer, started)
             target = urljoin(url, answer.headers.get("location", ""))

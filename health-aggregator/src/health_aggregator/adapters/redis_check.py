@@ -4,6 +4,7 @@ Without the client library, which would cost this process 20 MB and a third of i
 """
 
 import time
+from collections.abc import Callable
 
 import hiredis
 from chassis.redis_connection import Command, RedisConnection, connect
@@ -14,6 +15,12 @@ from health_aggregator.domain.check import CheckResult
 _FULL_SHARE = 0.9
 _EVENTS = "vestibule:events"
 _LIMIT_BYTES = 64 * 1024
+_STATE: tuple[Command, ...] = (
+    ("PING",),
+    ("INFO", "replication"),
+    ("INFO", "memory"),
+    ("XINFO", "GROUPS", _EVENTS),
+)
 
 
 class RedisCheck:
@@ -21,26 +28,22 @@ class RedisCheck:
 
     Args:
         url: `redis://…` or `rediss://…`, with credentials and database.
+        wake: Called when Redis ends the connection.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, wake: Callable[[], None]) -> None:
         self._url = url
+        self._wake = wake
         self._connection: RedisConnection | None = None
+        self._groups: list[str] = []
 
     async def __call__(self, timeout_seconds: float) -> CheckResult:  # noqa: ARG002 the caller enforces it
         """Checks once."""
         started = time.monotonic()
         try:
             if self._connection is None:
-                self._connection = await connect(self._url, limit_bytes=_LIMIT_BYTES)
-            replies = await _ask(
-                self._connection,
-                ("PING",),
-                ("INFO", "replication"),
-                ("INFO", "memory"),
-                ("XINFO", "GROUPS", _EVENTS),
-            )
-            problem = await _event_problem(self._connection, replies.pop())
+                self._connection = await connect(self._url, limit_bytes=_LIMIT_BYTES, on_end=self._wake)
+            replies, problem = await self._ask_all(self._connection)
         except OSError as error:
             await self.close()
             return findings.unconnected(started, error, "redis")
@@ -65,6 +68,21 @@ class RedisCheck:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    async def _ask_all(self, connection: RedisConnection) -> tuple[list[object], str | None]:
+        """Returns the replies that say how Redis is, and what is wrong with the services' events.
+
+        One round trip, with the consumer groups of the check before; a second one when they have changed.
+        """
+        known = self._groups
+        replies = await _ask(connection, *_STATE, *_about(known))
+        groups, about = replies[len(_STATE) - 1], replies[len(_STATE) :]
+        if not isinstance(groups, list):  # There is no event stream.
+            return replies[: len(_STATE) - 1], None
+        self._groups = [str(_pairs(group).get("name", "")) for group in groups]
+        if self._groups != known:
+            about = await _ask(connection, *_about(self._groups)) if self._groups else []
+        return replies[: len(_STATE) - 1], _event_problem(self._groups, about)
 
 
 async def _ask(connection: RedisConnection, *commands: Command) -> list[object]:
@@ -93,22 +111,22 @@ def _evaluate(replies: list[object], started: float) -> CheckResult:
     return findings.up(started)
 
 
-async def _event_problem(connection: RedisConnection, groups: object) -> str | None:
-    """Returns what is wrong with the services' events; None when nothing is, or there is no event stream."""
-    if not isinstance(groups, list):
-        return None
-    names = [str(_pairs(group).get("name", "")) for group in groups]
-    asked = [
+def _about(groups: list[str]) -> list[Command]:
+    """Returns what to ask about the events that consumer groups could not handle, two questions for each."""
+    return [
         command
-        for name in names
+        for name in groups
         for command in (
             ("XLEN", f"vestibule:dead-letters:{name}"),
             ("GET", f"vestibule:refused-events:{name}"),
         )
     ]
-    replies = await _ask(connection, *asked) if asked else []
+
+
+def _event_problem(groups: list[str], about: list[object]) -> str | None:
+    """Returns what is wrong with the services' events by the replies about them; None when nothing is."""
     found = []
-    for name, letters, refused in zip(names, replies[::2], replies[1::2], strict=True):
+    for name, letters, refused in zip(groups, about[::2], about[1::2], strict=True):
         if isinstance(letters, int) and letters > 0:
             found.append(f"{name} could not handle {letters} event{'s' if letters > 1 else ''}")
         if isinstance(refused, str):

@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from health_aggregator.domain.target import Target, cadence_of_components
+from health_aggregator.domain.target import (
+    REPORTED_SECONDS,
+    SELF_SECONDS,
+    Cadence,
+    Target,
+    cadence_of_components,
+)
 
 AGGREGATOR = "health-aggregator"
 """The component that this process itself is."""
@@ -61,9 +67,16 @@ def built_in_targets(options: Mapping[str, Mapping[str, Any]]) -> list[Target]:
             critical=component.critical,
             depends_on=component.depends_on,
             enabled=name in options,
-            cadence=cadence_of_components(component.kind),
+            cadence=_cadence(name, component.kind),
             checked_together=True,
             options=dict(options.get(name, {})),
         )
         for name, component in known.items()
     ]
+
+
+def _cadence(name: str, kind: str) -> Cadence:
+    if name == AGGREGATOR:
+        return Cadence(SELF_SECONDS)
+    # The connection of its last check is kept, and reports its end.
+    return Cadence(REPORTED_SECONDS) if kind == "http" else cadence_of_components(kind)

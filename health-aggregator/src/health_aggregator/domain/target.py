@@ -24,16 +24,22 @@ class Cadence:
     backoff_limit: float = 3.0
 
 
-_REPORT_THEIR_END = frozenset({"grpc", "postgres", "kubernetes"})
+SELF_SECONDS = 16.0
+"""Between two checks by a component of itself: one that hangs or ends does not check itself either."""
+
+REPORTED_SECONDS = 4.0
+"""Between two checks of a component whose end an open stream or connection reports at once: a check only
+measures there and finds what hangs, and each one wakes two processes."""
+
+POLLED_SECONDS = 2.0
+"""Between two checks of any other component."""
+
+_REPORT_THEIR_END = frozenset({"grpc", "postgres", "redis", "kubernetes"})
 
 
 def cadence_of_components(kind: str) -> Cadence:
-    """Returns when a component of the system itself is checked.
-
-    Each check wakes two processes, so it is seldom where an open stream or connection reports a change or
-    the end at once, and the check only measures and finds what hangs.
-    """
-    return Cadence(interval_seconds=4.0 if kind in _REPORT_THEIR_END else 2.0)
+    """Returns when a component of the system itself is checked."""
+    return Cadence(REPORTED_SECONDS if kind in _REPORT_THEIR_END else POLLED_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,12 @@ from health_aggregator.domain.service_metrics import (
     service_metrics,
 )
 
-EVERY_SECONDS = 15.0
-"""A service takes some 10 ms to write its metrics down, most of what an idle one would do otherwise."""
+EVERY_SECONDS = 16.0
+"""At one of the moments at which services are checked, since each scrape wakes one of them. A service takes
+some 10 ms to write all of its metrics down."""
 
 RECENT_SCRAPES = 20
-"""Scrapes whose rates are kept: five minutes."""
+"""Scrapes whose rates are kept: of five minutes."""
 
 _READINGS = int(WINDOW_SECONDS / EVERY_SECONDS) + 1
 _PROCESSES_MAX = 64

@@ -1,17 +1,69 @@
 """The history in Postgres, schema `health`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any
 
-from chassis.postgres.connection import Connection
 from chassis.postgres.pool import Pool
 
-from health_aggregator.domain.history import Observation, Period, Resolution, sum_up
+from health_aggregator.domain.history import Observation, Period, Resolution
 from health_aggregator.domain.state import Change, State
 
 OBSERVATIONS_KEPT = timedelta(days=1)
 KEPT = timedelta(days=90)
 LEASE_SECONDS = 20.0
+
+_OBSERVED = tuple(
+    map(attrgetter, ("component", "at", "success", "available", "covers_seconds", "latency_seconds"))
+)
+_CHANGED = tuple(map(attrgetter, ("name", "at", "state.value", "previous.value", "error", "caused_by")))
+
+# One statement is one transaction and one round trip, every few seconds for as long as the process runs.
+# Only Postgres' clock is used, so that the aggregators' clocks may differ.
+_APPEND = """
+WITH lead AS (
+    INSERT INTO health.writer AS writer (holder, held_until)
+    VALUES ($1, clock_timestamp() + make_interval(secs => $2))
+    ON CONFLICT (only_row) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
+    WHERE writer.holder = excluded.holder OR writer.held_until < clock_timestamp()
+    RETURNING holder
+), observed AS (
+    INSERT INTO health.observations
+        (component, observed_at, success, available, covers_seconds, latency_seconds)
+    SELECT * FROM unnest(
+        $3::text[], $4::timestamptz[], $5::boolean[], $6::boolean[], $7::float8[], $8::float8[]
+    ) WHERE EXISTS (SELECT FROM lead)
+), summed AS (
+    INSERT INTO health.periods AS known
+        (resolution, component, starts_at, checks, failures, covered_seconds, available_seconds,
+         latency_seconds_sum, latency_seconds_max)
+    SELECT resolution, component, date_trunc(resolution, observed_at, 'UTC') AS starts_at, count(*),
+           count(*) FILTER (WHERE NOT success), sum(covers_seconds),
+           coalesce(sum(covers_seconds) FILTER (WHERE available), 0),
+           sum(latency_seconds), max(latency_seconds)
+      FROM unnest(
+          $3::text[], $4::timestamptz[], $5::boolean[], $6::boolean[], $7::float8[], $8::float8[]
+      ) AS observation (component, observed_at, success, available, covers_seconds, latency_seconds)
+      CROSS JOIN unnest(ARRAY['minute', 'hour', 'day']) AS resolution
+     WHERE EXISTS (SELECT FROM lead)
+     GROUP BY resolution, component, starts_at
+    ON CONFLICT (resolution, component, starts_at) DO UPDATE SET
+        checks = known.checks + excluded.checks,
+        failures = known.failures + excluded.failures,
+        covered_seconds = known.covered_seconds + excluded.covered_seconds,
+        available_seconds = known.available_seconds + excluded.available_seconds,
+        latency_seconds_sum = known.latency_seconds_sum + excluded.latency_seconds_sum,
+        latency_seconds_max = greatest(known.latency_seconds_max, excluded.latency_seconds_max)
+), changed AS (
+    INSERT INTO health.changes (component, changed_at, state, previous, error, caused_by)
+    SELECT component, changed_at, state, previous, error, caused_by FROM unnest(
+        $9::text[], $10::timestamptz[], $11::text[], $12::text[], $13::text[], $14::text[]
+    ) WITH ORDINALITY AS change (component, changed_at, state, previous, error, caused_by, place)
+    WHERE EXISTS (SELECT FROM lead) ORDER BY place
+)
+SELECT count(*) FROM lead
+"""
 
 
 class PostgresHistory:
@@ -28,13 +80,14 @@ class PostgresHistory:
 
     async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> bool:
         """Adds observations and changes; adds nothing when another aggregator is the writer."""
-        async with self._database.transaction() as transaction:
-            if not await self._lead(transaction):
-                return False
-            await _insert_observations(transaction, observations)
-            await _add_to_periods(transaction, sum_up(observations))
-            await _insert_changes(transaction, changes)
-        return True
+        added: int = await self._database.fetchval(
+            _APPEND,
+            self._holder,
+            LEASE_SECONDS,
+            *_columns(observations, _OBSERVED),
+            *_columns(changes, _CHANGED),
+        )
+        return added == 1
 
     async def prune(self, now: datetime) -> None:
         """Deletes single observations after a day and everything after 90 days."""
@@ -81,82 +134,6 @@ class PostgresHistory:
             for row in reversed(rows)
         ]
 
-    async def _lead(self, connection: Connection) -> bool:
-        # Only Postgres' clock is used, so that the aggregators' clocks may differ.
-        holder = await connection.fetchval(
-            """
-            INSERT INTO health.writer AS writer (holder, held_until)
-            VALUES ($1, clock_timestamp() + make_interval(secs => $2))
-            ON CONFLICT (only_row) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
-            WHERE writer.holder = excluded.holder OR writer.held_until < clock_timestamp()
-            RETURNING holder
-            """,
-            self._holder,
-            LEASE_SECONDS,
-        )
-        return holder is not None
 
-
-async def _insert_observations(connection: Connection, observations: Sequence[Observation]) -> None:
-    if not observations:
-        return
-    await connection.execute(
-        """
-        INSERT INTO health.observations
-            (component, observed_at, success, available, covers_seconds, latency_seconds)
-        SELECT * FROM unnest(
-            $1::text[], $2::timestamptz[], $3::boolean[], $4::boolean[], $5::float8[], $6::float8[]
-        )
-        """,
-        [each.component for each in observations],
-        [each.at for each in observations],
-        [each.success for each in observations],
-        [each.available for each in observations],
-        [each.covers_seconds for each in observations],
-        [each.latency_seconds for each in observations],
-    )
-
-
-async def _add_to_periods(connection: Connection, sums: Sequence[tuple[Resolution, Period]]) -> None:
-    await connection.executemany(
-        """
-        INSERT INTO health.periods AS known
-            (resolution, component, starts_at, checks, failures, covered_seconds, available_seconds,
-             latency_seconds_sum, latency_seconds_max)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-        ON CONFLICT (resolution, component, starts_at) DO UPDATE SET
-            checks = known.checks + excluded.checks,
-            failures = known.failures + excluded.failures,
-            covered_seconds = known.covered_seconds + excluded.covered_seconds,
-            available_seconds = known.available_seconds + excluded.available_seconds,
-            latency_seconds_sum = known.latency_seconds_sum + excluded.latency_seconds_sum,
-            latency_seconds_max = greatest(known.latency_seconds_max, excluded.latency_seconds_max)
-        """,
-        [
-            (
-                resolution.value,
-                period.component,
-                period.starts_at,
-                period.checks,
-                period.failures,
-                period.covered_seconds,
-                period.available_seconds,
-                period.latency_seconds_sum,
-                period.latency_seconds_max,
-            )
-            for resolution, period in sums
-        ],
-    )
-
-
-async def _insert_changes(connection: Connection, changes: Sequence[Change]) -> None:
-    await connection.executemany(
-        """
-        INSERT INTO health.changes (component, changed_at, state, previous, error, caused_by)
-        VALUES ($1, $2, $3, $4, $5, $6)
-        """,
-        [
-            (each.name, each.at, each.state.value, each.previous.value, each.error, each.caused_by)
-            for each in changes
-        ],
-    )
+def _columns(rows: Sequence[object], columns: Sequence[Callable[[Any], object]]) -> list[list[object]]:
+    return [[value_of(row) for row in rows] for value_of in columns]
