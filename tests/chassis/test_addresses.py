@@ -3,7 +3,7 @@
 from ipaddress import ip_network
 
 import pytest
-from chassis.addresses import counted_as, normal_address, normal_network
+from chassis.addresses import counted_as, normal_address, normal_network, site_of
 from chassis.grpc.admission import peer_address
 
 
@@ -93,3 +93,19 @@ def test_networks_hold_normal_forms(written: str, normal: str) -> None:
 def test_peers_of_grpc_have_the_same_form(peer: str, address: str) -> None:
     """A service that is called directly names the client as the edge would."""
     assert peer_address(peer) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "site"),
+    [
+        ("203.0.113.5", "203.0.113.0/24"),
+        ("::ffff:203.0.113.5", "203.0.113.0/24"),
+        ("64:ff9b::cb00:7105", "203.0.113.0/24"),
+        ("2001:db8:1:2:3::4", "2001:db8:1::/48"),
+        ("2002:cb00:7105::1", "203.0.113.0/24"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_a_site_is_what_one_customer_may_have(address: str, site: str) -> None:
+    """In whatever form the address comes."""
+    assert site_of(address) == site

@@ -14,6 +14,8 @@ _ADDRESSES_CACHED = 16_384
 _IPV4_BITS = 32
 _IPV4_PREFIX_LENGTH = 96
 _CLIENT_PREFIX_LENGTH = 64
+_SITE_PREFIX_LENGTH_4, _SITE_PREFIX_LENGTH_6 = 24, 48
+"""What one customer may have: the least that is routed in IPv4, and a site's in IPv6 (RFC 6177)."""
 
 _EMBEDS_IPV4 = tuple(
     IPv6Network(prefix)
@@ -57,6 +59,18 @@ def counted_as(address: str) -> str:
     return address if ":" not in address else _counted_ipv6(address)
 
 
+def site_of(address: str) -> str:
+    """Returns the network whose addresses may all be one customer's: an IPv4 /24 or an IPv6 /48.
+
+    Args:
+        address: In any spelling.
+
+    Returns:
+        The network (`203.0.113.0/24`, `2001:db8:1::/48`), or the text if it is not an address.
+    """
+    return _site(counted_as(address).partition("/")[0])
+
+
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     """Returns the address that `normal_address` formats; None if the text is not an address."""
     try:
@@ -92,6 +106,16 @@ def _counted_ipv6(text: str) -> str:
         return str(parsed)
     behind = parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
     return str(behind or IPv6Network((int(parsed), _CLIENT_PREFIX_LENGTH), strict=False))
+
+
+@lru_cache(maxsize=_ADDRESSES_CACHED)
+def _site(address: str) -> str:
+    match parse_address(address):
+        case IPv4Address() as parsed:
+            return str(IPv4Network((int(parsed), _SITE_PREFIX_LENGTH_4), strict=False))
+        case IPv6Address() as parsed:
+            return str(IPv6Network((int(parsed), _SITE_PREFIX_LENGTH_6), strict=False))
+    return address
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:

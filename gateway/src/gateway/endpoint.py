@@ -92,7 +92,7 @@ class Endpoint:
             call.idempotency_key = idempotency_key(request)
         if cacheable and claims is not None:
             return self._finish(request, await self._fetch(request, message, claims))
-        response = await self._call_service(message)
+        response = await self._call_service(request, message)
         if self.route.policy.descriptor.output_type.full_name == HTTP_BODY:
             return self._page(request, response)
         return self._finish(request, self._encode(response))
@@ -102,22 +102,22 @@ class Endpoint:
         cache = self._dependencies.cache
         fetch = cache.begin(tuple(_resolve(tag, message, claims) for tag in self._tags))
         try:
-            encoded = self._encode(await self._call_service(message))
+            encoded = self._encode(await self._call_service(request, message))
         except BaseException:
             cache.cancel(fetch)
             raise
         cache.put(fetch, self._key(request, claims), encoded, seconds=self._cache_seconds)
         return encoded
 
-    async def _call_service(self, message: Any) -> Any:
+    async def _call_service(self, request: Request, message: Any) -> Any:
         """Calls the service; applies the events that the call committed before the response is sent."""
-        self._steps.load_shedder.begin()
+        await self._steps.load_shedder.begin(request.client_address)
         noted = committed.collect()
         raw = message.SerializeToString()
         try:
             return self._parse(await self._breaker.call(lambda: self._call(raw)))
         except Unavailable as error:
-            self._steps.load_shedder.record(error)
+            self._steps.load_shedder.record(error, request.client_address)
             raise
         finally:
             for each in noted:

@@ -44,7 +44,7 @@ class RequestSteps:
     async def read(self, request: Request, path: Mapping[str, str], claims: Claims | None) -> Any:
         """Returns the message that a request and its body make."""
         # All that refuses a request whatever its body holds comes before the body is asked for.
-        self.load_shedder.check()
+        self.load_shedder.check(request.client_address)
         if self.route.reads_body:
             request.check_media_type()
         body = await request.body(self.route.body_bytes_max)

@@ -189,7 +189,7 @@ class WebSocketEndpoint:
             raise
         token, claims = await self._steps.admit(request)
         await self._steps.check_handshake(request, path)
-        self._steps.load_shedder.begin()
+        await self._steps.load_shedder.begin(request.client_address)
         stream = await self._opener.open(request, token, claims)
         two_way: TwoWayStream | None = None
         try:
@@ -201,7 +201,7 @@ class WebSocketEndpoint:
             await self._breaker.call(lambda: opened.begin(self._dependencies.deadline_seconds))
         except BaseException as error:
             if isinstance(error, Unavailable):
-                self._steps.load_shedder.record(error)
+                self._steps.load_shedder.record(error, request.client_address)
             if two_way is not None:
                 await two_way.close()
             else:

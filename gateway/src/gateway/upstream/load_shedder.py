@@ -1,7 +1,10 @@
 """Client-side load shedding: makes few calls of a method while its service reports overload."""
 
+import asyncio
 import time
+from collections import OrderedDict
 
+from chassis.addresses import site_of
 from chassis.errors import Unavailable
 from prometheus_client import Counter
 
@@ -10,6 +13,13 @@ HOLD_SECONDS_MAX = 0.25
 
 PACED_HOLDS = 10
 """For how many times as long as it asks for calls are spaced after a refusal."""
+
+WAIT_SECONDS_MAX = 0.5
+"""How long a call of a site that has not been served lately may wait for its turn."""
+
+SERVED_LATELY_SECONDS = 10.0
+SITES_MAX = 1024
+"""How many sites are remembered; beyond, the one that was served longest ago is new again."""
 
 _HELD = Counter(
     "gateway_held_total",
@@ -25,6 +35,9 @@ class LoadShedder:
     at 1 ms of processor time on each side. A service asks for the time in which it gets room for one more
     call. The first call is made after it, the next ones at ever shorter intervals: the service gets as many
     as it has room for, and one too many after a while, with which it starts again.
+
+    Whose call is made is not left to who comes first, which is who sends the most: a site (a network that may
+    be one customer's) that was not served lately gets the next turn, and waits for it.
     """
 
     def __init__(self, method: str) -> None:
@@ -34,36 +47,68 @@ class LoadShedder:
         self._refused_at = 0.0
         self._next_at = 0.0
         self._retry_after_seconds: float | None = None
+        self._served: OrderedDict[str, float] = OrderedDict()
 
-    def check(self) -> None:
-        """Returns if the service may be called now.
+    def check(self, address: str) -> None:
+        """Returns if the service may be called for a client, now or at a turn that is near enough.
+
+        Args:
+            address: The client's.
 
         Raises:
             Unavailable: it reported overload just now.
         """
-        if self._hold_seconds and time.monotonic() < self._next_at:
+        if not self._hold_seconds:
+            return
+        now = time.monotonic()
+        if now >= self._next_at:
+            return
+        if self._next_at - now > WAIT_SECONDS_MAX or now < self._served.get(site_of(address), 0.0):
             self._held.inc()
             raise Unavailable(retry_after_seconds=self._retry_after_seconds)
 
-    def begin(self) -> None:
-        """Returns if the service may be called now, and counts on its being called.
+    async def begin(self, address: str) -> None:
+        """Returns when the service may be called for a client, and counts on its being called.
+
+        Args:
+            address: The client's.
 
         Raises:
             Unavailable: it reported overload just now.
         """
-        self.check()
-        if self._hold_seconds:
-            now = time.monotonic()
-            passed = (now - self._refused_at) / (self._hold_seconds * PACED_HOLDS)
-            if passed < 1:
-                self._next_at = now + self._hold_seconds * (1 - passed)
-            else:
-                self._hold_seconds = 0.0
+        self.check(address)
+        if not self._hold_seconds:
+            return
+        now = time.monotonic()
+        turn = max(now, self._next_at)
+        if self._paced(now) < 1:
+            self._next_at = turn + self._hold_seconds * max(1 - self._paced(turn), 1 / PACED_HOLDS)
+            self._note(site_of(address), now + SERVED_LATELY_SECONDS)
+        else:
+            self._hold_seconds = 0.0
+            self._served.clear()
+        if turn > now:
+            await asyncio.sleep(turn - now)
 
-    def record(self, refusal: Unavailable) -> None:
-        """Spaces calls by the time that a refusal says, if it does."""
+    def record(self, refusal: Unavailable, address: str) -> None:
+        """Spaces calls by the time that the refusal of a client's call says, if it does.
+
+        The client's site was not served by it, and keeps its claim to a turn.
+        """
         if refusal.hold_seconds:
+            self._served.pop(site_of(address), None)
             self._hold_seconds = min(refusal.hold_seconds, HOLD_SECONDS_MAX)
             self._refused_at = time.monotonic()
             self._next_at = self._refused_at + self._hold_seconds
             self._retry_after_seconds = refusal.retry_after_seconds
+
+    def _paced(self, now: float) -> float:
+        """Returns which part of the time has passed for which calls are spaced."""
+        return (now - self._refused_at) / (self._hold_seconds * PACED_HOLDS)
+
+    def _note(self, site: str, until: float) -> None:
+        """Notes that a site is served, and until when that is lately."""
+        self._served[site] = until
+        self._served.move_to_end(site)
+        if len(self._served) > SITES_MAX:
+            self._served.popitem(last=False)
