@@ -29,6 +29,7 @@ VERIFIED_PER_SECOND = 2_800
 """Ten million in an hour."""
 
 GROWTH_USERS = (1_000, 100_000)
+_FILTERED = (growth.AUDIT_OF, growth.AUDIT_BY)
 
 _RATIOS = (
     ("cached read, to bare ASGI", CACHED, ASGI, "edge", 2.0),
@@ -83,7 +84,7 @@ def sign_ins() -> list[Verdict]:
 
 def floods() -> list[Verdict]:
     """Measures reads while ten times as many sign-ins come as can be answered."""
-    found = flood.run(rounds=2, seconds=4.0, auth_cores=AUTH_CORES, settings={})
+    found = flood.run(rounds=4, seconds=4.0, auth_cores=AUTH_CORES, settings={})
     idle_ms, flooded_ms = (
         statistics.median(each["p99_ms"] for each in found[name]) for name in ("idle", "flooded")
     )
@@ -147,8 +148,8 @@ def growth_of_look_ups() -> list[Verdict]:
     among = f"among {max(GROWTH_USERS):,} users, to {min(GROWTH_USERS):,}"
     return [
         Verdict(f"{growth.SEARCH}, {among}", [ratios[growth.SEARCH]], 1.5, "times"),
-        Verdict(f"filtered audit, {among}", [ratios[growth.AUDIT_OF], ratios[growth.AUDIT_BY]], 1.5, "times"),
-        Verdict(f"all steps, {among}", list(ratios.values()), 1.5, "times"),
+        Verdict(f"filtered audit, {among}", [max(ratios[step] for step in _FILTERED)], 1.5, "times"),
+        Verdict(f"the step that grows most, {among}", [max(ratios.values())], 1.5, "times"),
     ]
 
 
