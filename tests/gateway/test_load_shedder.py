@@ -30,15 +30,16 @@ async def test_calls_during_overload_are_refused_without_a_call(
     upstream.failure = full(60.0)
     assert await rename(gateway, token) == (503, "3")
     assert await asyncio.gather(*(rename(gateway, token) for _ in range(5))) == [(503, "3")] * 5
-    # One of them waited for its turn: nothing had been done for this site yet.
-    assert upstream.calls == ["UpdateMe"] * 2
+    # One of them waited for its turn, and on a slow machine another one after it.
+    made = upstream.calls.count("UpdateMe")
+    assert 2 <= made <= 3
 
     upstream.failure = None
     assert (await gateway.http.get("/api/users/me", headers=bearer(token))).status_code == 200
     # However long the service asked for, its other pods may have room.
     while (await rename(gateway, token))[0] == 503:
         pass
-    assert upstream.calls.count("UpdateMe") == 3
+    assert upstream.calls.count("UpdateMe") == made + 1
 
 
 @pytest.mark.parametrize("hold_seconds", [None, 0.0])
@@ -63,6 +64,14 @@ class Clock:
         return self.now
 
 
+@pytest.fixture(name="clock")
+def _clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The load shedder's time."""
+    clock = Clock()
+    monkeypatch.setattr(load_shedder, "time", clock)
+    return clock
+
+
 FLOOD, OTHER, THIRD = "203.0.113.7", "198.51.100.7", "192.0.2.7"
 
 
@@ -81,12 +90,8 @@ async def calls_in(shedder: LoadShedder, clock: Clock, holds: float, hold_second
     return made
 
 
-async def test_after_a_refusal_calls_are_made_as_the_service_gets_room(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_after_a_refusal_calls_are_made_as_the_service_gets_room(clock: Clock) -> None:
     """One after the hold, then ever more, though a hundred times as many come; in the end all of them."""
-    clock = Clock()
-    monkeypatch.setattr(load_shedder, "time", clock)
     shedder = LoadShedder("Login")
     shedder.record(full(0.02), FLOOD)
     await shedder.begin(FLOOD)  # At the end of the hold.
@@ -98,10 +103,8 @@ async def test_after_a_refusal_calls_are_made_as_the_service_gets_room(
     assert await calls_in(shedder, clock, 1, 0.02) >= 99
 
 
-async def test_a_refusal_starts_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refusal_starts_it_again(clock: Clock) -> None:
     """Whenever it comes, and as the service says then."""
-    clock = Clock()
-    monkeypatch.setattr(load_shedder, "time", clock)
     shedder = LoadShedder("Login")
     shedder.record(full(0.02), FLOOD)
     await calls_in(shedder, clock, 5, 0.02)
@@ -111,10 +114,8 @@ async def test_a_refusal_starts_it_again(monkeypatch: pytest.MonkeyPatch) -> Non
     assert await calls_in(shedder, clock, 0.8, 0.1) == 1
 
 
-async def test_a_site_that_was_not_served_lately_gets_the_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_site_that_was_not_served_lately_gets_the_next_turn(clock: Clock) -> None:
     """However often another one comes, from all of its addresses; the service is called no more often."""
-    clock = Clock()
-    monkeypatch.setattr(load_shedder, "time", clock)
     shedder = LoadShedder("Login")
     shedder.record(full(0.02), FLOOD)
     await shedder.begin(FLOOD)
@@ -132,10 +133,8 @@ async def test_a_site_that_was_not_served_lately_gets_the_next_turn(monkeypatch:
     await shedder.begin(OTHER)
 
 
-async def test_who_was_refused_at_a_turn_gets_another(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_was_refused_at_a_turn_gets_another(clock: Clock) -> None:
     """The service had one call less room than expected: that is not the fault of that client."""
-    clock = Clock()
-    monkeypatch.setattr(load_shedder, "time", clock)
     shedder = LoadShedder("Login")
     shedder.record(full(0.02), THIRD)
     await shedder.begin(OTHER)
@@ -147,10 +146,9 @@ async def test_who_was_refused_at_a_turn_gets_another(monkeypatch: pytest.Monkey
         await shedder.begin(OTHER)
 
 
-async def test_few_sites_wait_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("clock")
+async def test_few_sites_wait_at_a_time() -> None:
     """A call does not wait for longer than a moment; beyond, it is refused at once."""
-    clock = Clock()
-    monkeypatch.setattr(load_shedder, "time", clock)
     shedder = LoadShedder("Login")
     shedder.record(full(0.25), FLOOD)
     waiting = [asyncio.create_task(shedder.begin(f"2001:db8:{site:x}::1")) for site in range(20)]
