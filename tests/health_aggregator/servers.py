@@ -16,6 +16,10 @@ from cryptography.x509.oid import NameOID
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
+_TURNS_TO_BEGIN = 5
+"""Of the event loop, more than it takes from accepting a connection until its handler runs, which ends it."""
+
+
 @asynccontextmanager
 async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """Serves on a free port, which it yields; ends every connection at the end of the block."""
@@ -38,6 +42,8 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for _ in range(_TURNS_TO_BEGIN):
+            await asyncio.sleep(0)
         for task in tuple(connections):
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
