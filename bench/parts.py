@@ -136,7 +136,9 @@ def audit_chain() -> list[Verdict]:
             at_least=True,
             digits=0,
         ),
-        Verdict("memory of that, last tenth to fifth", [held[-1] / held[len(held) // 2]], 1.05, "times"),
+        Verdict(
+            "memory of that, last tenth to fifth", [held[-1] / held[(len(held) - 1) // 2]], 1.05, "times"
+        ),
     ]
 
 

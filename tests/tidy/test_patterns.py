@@ -1,9 +1,11 @@
 """Errors say in words what a text must look like."""
 
 from collections.abc import Iterator
+from importlib.resources import files
 
 from chassis.grpc.field_rules import Constraints, constraints
 from chassis.grpc.policy import service_policies
+from chassis.pages.catalog import read_catalogs
 from gateway.api import descriptors
 from google.protobuf.descriptor import Descriptor
 
@@ -25,17 +27,36 @@ def _all(allowed: Constraints | None) -> Iterator[Constraints]:
         yield from _all(allowed.keys)
 
 
-def test_every_pattern_has_words() -> None:
-    """A regular expression in an answer does not help to correct a request."""
+def _patterns() -> dict[str, list[str]]:
+    """Returns the words of each pattern, by the field that has it."""
     seen: set[str] = set()
-    patterns = {
-        field.full_name: all(each.pattern_in_words for each in _all(constraints(field)) if each.pattern)
+    words = {
+        field.full_name: [each.pattern_in_words for each in _all(constraints(field)) if each.pattern]
         for service in descriptors.load(()).services
         for policy in service_policies(service)
         for message in _messages(policy.descriptor.input_type, seen)
         for field in message.fields
-        if any(each.pattern for each in _all(constraints(field)))
     }
+    return {name: each for name, each in words.items() if each}
+
+
+def test_every_pattern_has_words() -> None:
+    """A regular expression in an answer does not help to correct a request."""
+    patterns = _patterns()
 
     assert patterns
-    assert {name for name, in_words in patterns.items() if not in_words} == set()
+    assert {name for name, words in patterns.items() if not all(words)} == set()
+
+
+def test_pages_say_them_in_each_language() -> None:
+    """`/account` and `/admin` call auth-service and user-service, and show a field's error beside it."""
+    of_pages = {
+        f"script.rules.must be {words}"
+        for name, each in _patterns().items()
+        if name.startswith(("vestibule.auth.", "vestibule.users."))
+        for words in each
+    }
+
+    assert of_pages
+    for language, catalog in read_catalogs(files("auth_service.languages")).items():
+        assert of_pages - catalog.messages.keys() == set(), language
