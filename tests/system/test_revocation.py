@@ -8,10 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from devstack.topology import AUTH
 
+from tests.faults.wires import RESET, Wires
 from tests.system.client import PASSWORD, Answer, Client, User
 from tests.system.running_system import System
 from tests.waiting import SLOW_MACHINE_SECONDS, wait_for
@@ -120,6 +123,48 @@ def test_auth_service_dies_behind_its_answer(client: Client, other: Client, syst
     system.start("auth-service")
 
     assert outcomes == [(401, "TOKEN_REVOKED"), (200, None)]
+
+
+@pytest.mark.nightly
+def test_auth_service_dies_behind_the_end_of_all_sessions(
+    client: Client, other: Client, first_admin: User, system: System
+) -> None:
+    """As with one session: none but the caller's is accepted anywhere."""
+    user, admin = client.join(), client.sign_in(first_admin)
+    for known in (user, admin):
+        assert other.who(known.access_token).status == 200
+    with relay_stopped(system):
+        assert client.post("/api/admin/sessions/end-all", token=admin.access_token).status == 204
+        system.kill("auth-service")
+        time.sleep(1)
+        outcomes = [other.who(known.access_token).outcome for known in (user, admin)]
+    system.start("auth-service")
+
+    assert outcomes == [(401, "TOKEN_REVOKED"), (200, None)]
+
+
+@pytest.mark.nightly
+def test_auth_service_dies_cut_off_from_redis(client: Client, other: Client, system: System) -> None:
+    """What it acknowledged is on no stream: a gateway that saw it run without heartbeats accepts nothing."""
+    url = urlsplit(system.environment(AUTH)["REDIS_URL"])
+    with Wires() as wires:
+        user_info, _, address = url.netloc.rpartition("@")
+        proxied = url._replace(netloc=f"{user_info}@{wires.route(AUTH.name, 'redis', address)}")
+        with system.changed(AUTH.name, REDIS_URL=proxied.geturl()):
+            user, later = client.join(), client.join()
+            for known in (user, later):
+                assert other.who(known.access_token).status == 200
+            with wires.spoiled(wires.between(AUTH.name), RESET):
+                time.sleep(UNNOTICED_SECONDS)
+                assert other.who(later.access_token).status == 200
+                assert client.post("/api/auth/logout", token=user.access_token).status == 204
+                system.kill(AUTH.name)
+                time.sleep(1)
+                outcomes = [other.who(known.access_token).outcome for known in (user, later)]
+
+    assert outcomes == [(503, "UNAVAILABLE")] * 2
+    wait_for(lambda: other.who(user.access_token).outcome == (401, "TOKEN_REVOKED"))
+    assert other.who(later.access_token).status == 200
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from chassis.auth_client import revocation_feed
 from chassis.auth_client.client import SHARED_SECONDS
+from chassis.auth_client.revocation_feed import FRESH_SECONDS
 from chassis.errors import ServiceError, TokenInvalid, TokenRevoked, Unavailable
 from vestibule.events.v1.events_pb2 import Event
 
@@ -184,6 +185,33 @@ async def test_no_auth_service_at_all(stack: Stack) -> None:
     await stack.authenticator.authenticate(token)
     with pytest.raises(TokenRevoked):
         await stack.authenticator.authenticate(sign(KEY, claims))
+
+
+async def test_auth_service_dies_cut_off_from_the_stream(stack: Stack) -> None:
+    """What it acknowledged then is on no stream: nothing is accepted until one runs again."""
+    claims = payload()
+    token = sign(KEY, claims)
+    await asyncio.sleep(FRESH_SECONDS)  # Or the list from the start would be of the last moment.
+    stack.stream.held_back_seconds = 60
+    await stack.authenticator.authenticate(token)
+    stack.auth.revocations = [of_user(claims)]
+    await stack.stop()
+    for unsure in (token, sign(KEY)):
+        with pytest.raises(Unavailable):
+            await stack.authenticator.authenticate(unsure)
+
+
+async def test_auth_service_dies_after_it_could_publish_again(stack: Stack) -> None:
+    """A heartbeat since its last answer shows that the stream has all that it acknowledged."""
+    token = sign(KEY)
+    stack.stream.held_back_seconds = 1
+    await stack.authenticator.authenticate(token)
+    stack.stream.held_back_seconds = 0
+    await asyncio.sleep(2 * FRESH_SECONDS)
+    stack.stream.held_back_seconds = FRESH_SECONDS
+    await stack.stop()
+
+    await stack.authenticator.authenticate(token)
 
 
 async def test_auth_service_away_at_the_start() -> None:

@@ -31,7 +31,8 @@ class TokenAuthenticator:
     introspected as well: slower, but as strict. So is the first one after a silence, in which auth-service
     need not show that it can. If auth-service does not answer, the token is refused.
     If no auth-service runs at all, no token is revoked, and what was revoked before is on the stream
-    (`chassis.events.early_publisher`): the revocations in memory decide.
+    (`chassis.events.early_publisher`): the revocations in memory decide, unless the last auth-service was
+    seen to run without a way to the stream.
 
     Wiring:
 
@@ -150,7 +151,7 @@ class TokenAuthenticator:
 
     def _may_use_memory(self, error: Unavailable) -> bool:
         """Whether memory holds every revocation, since no auth-service runs that could revoke."""
-        return self.feed.readable and never_sent(error)
+        return self.feed.complete_without_auth_service and never_sent(error)
 
     async def _introspect(self, token: str) -> None:
         _INTROSPECTED.inc()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from time import monotonic
 from uuid import UUID
 
 import jwt
@@ -47,9 +48,15 @@ _REFUSALS: dict[str, type[ServiceError]] = {
 
 
 class AuthClient:
-    """Calls auth-service. Every method raises `Unavailable` when there is no usable answer."""
+    """Calls auth-service. Every method raises `Unavailable` when there is no usable answer.
+
+    Attributes:
+        answered_at: When it last answered a question about a token or a request for heartbeats, by
+            `time.monotonic()`; -inf before the first time.
+    """
 
     def __init__(self, channel: ServiceChannel) -> None:
+        self.answered_at = float("-inf")
         self._tokens = TokenServiceStub(channel)
         self._keys = KeyServiceStub(channel)
 
@@ -116,6 +123,7 @@ class AuthClient:
             await self._tokens.RequestHeartbeats(request, timeout=INTROSPECTION_SECONDS, wait_for_ready=False)
         except (RemoteError, DeadlineExceeded) as error:
             raise Unavailable from error
+        self.answered_at = monotonic()
 
     async def report_refused_key(self, key_id: UUID, method: str) -> None:
         """Reports that an API key was refused a method, such as `/vestibule.user.v1.UserService/GetMe`.
@@ -140,6 +148,7 @@ class AuthClient:
             )
         except (RemoteError, DeadlineExceeded) as error:
             raise Unavailable from error
+        self.answered_at = monotonic()
         if not response.active:
             raise _REFUSALS.get(response.reason, TokenInvalid)
         return response

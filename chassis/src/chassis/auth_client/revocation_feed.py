@@ -4,6 +4,7 @@ The same events evict cached API keys.
 """
 
 import asyncio
+from time import monotonic
 from typing import Protocol
 
 import structlog
@@ -51,13 +52,13 @@ class RevocationFeed:
         self._api_keys = api_keys
         self._client = client
         self._source: EventSource | None = None
-        self._fetched = False
+        self._fetched_at = float("-inf")
         self._relied_on = asyncio.Event()
 
     @property
     def ready(self) -> bool:
         """Whether the revocations in force have been fetched at least once."""
-        return self._fetched
+        return self._fetched_at > float("-inf")
 
     @property
     def fresh(self) -> bool:
@@ -66,12 +67,19 @@ class RevocationFeed:
         The caller relies on heartbeats, which are requested because of it.
         """
         self._relied_on.set()
-        return self._fetched and self._source is not None and self._source.behind_seconds < FRESH_SECONDS
+        return self.ready and self._source is not None and self._source.behind_seconds < FRESH_SECONDS
 
     @property
-    def readable(self) -> bool:
-        """Whether the set holds every revocation that is on the stream."""
-        return self._fetched and self._source is not None and self._source.silent_seconds < FRESH_SECONDS
+    def complete_without_auth_service(self) -> bool:
+        """Whether the set holds every revocation that auth-service has acknowledged, if none runs any more.
+
+        It holds those on the stream while that can be read. An auth-service that answered without sending
+        heartbeats may have acknowledged others, which it could not publish.
+        """
+        if not self.ready or self._source is None or self._source.silent_seconds >= FRESH_SECONDS:
+            return False
+        known_at = max(self._fetched_at, monotonic() - self._source.behind_seconds)
+        return self._client.answered_at - known_at < FRESH_SECONDS
 
     async def start(self, source: EventSource) -> None:
         """Fetches the revocations in force, retrying until it succeeds; from then on the stream counts."""
@@ -114,7 +122,8 @@ class RevocationFeed:
         Raises:
             Unavailable: auth-service cannot be reached.
         """
+        asked_at = monotonic()
         for revoked in await self._client.revocations():
             self._revocations.apply(revoked)
         self._api_keys.clear()
-        self._fetched = True
+        self._fetched_at = asked_at
