@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from gateway.streams import websocket
+from gateway.streams import frame_protocol, websocket
 from gateway.streams.inbox import FRAGMENTS_MAX
 
 from tests.chassis.waiting import until
@@ -58,6 +58,34 @@ async def test_what_is_right(echo: Echo) -> None:
         parts = frame(TEXT, WORD[:4], fin=False), frame(PING, b"x"), frame(CONTINUATION, WORD[4:])
         client.transport.write(b"".join(parts))
         assert b'"a"' in await client.recv(decode=False)
+
+
+async def test_a_ping_is_no_part_of_the_message(echo: Echo) -> None:
+    """Between two fragments of the largest message a ping may have all its 125 bytes."""
+    async with echo.talk(max_size=None) as client:
+        client.transport.write(frame(BINARY, b"x" * 65_535, fin=False) + frame(PING, b"x" * 125))
+        client.transport.write(frame(CONTINUATION, b"x"))
+        assert await client.recv() == b"x" * 65_536
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_fragments_are_parsed_at_a_bounded_rate(
+    echo: Echo, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    """Empty ones wait for no service; a message in many pieces still arrives, and so does what follows."""
+    monkeypatch.setattr(frame_protocol, "FRAGMENTS_AT_ONCE", 20)
+    monkeypatch.setattr(frame_protocol, "FRAGMENTS_PER_SECOND", 100)
+    async with echo.talk() as client:
+        started = time.monotonic()
+        pieces = [frame(TEXT, WORD[:4], fin=False), *[frame(CONTINUATION, b"", fin=False)] * 80]
+        for piece in [b"".join(pieces)] if at_once else pieces:
+            client.transport.write(piece)
+            await asyncio.sleep(0.001)
+        client.transport.write(frame(CONTINUATION, WORD[4:]))
+        for _ in range(2):
+            assert b'"a"' in await client.recv(decode=False)
+            await client.send(WORD)
+        assert time.monotonic() - started > 0.5
 
 
 async def test_a_peer_that_vanishes(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +56,18 @@ async def test_back_pressure_from_the_client(echo: Echo) -> None:
     socket.transport.abort()
 
 
+async def stands_still(echo: Echo) -> bool:
+    """Says whether the service has sent, and sends no more."""
+    sent = echo.service.sent
+    await asyncio.sleep(0.7)
+    return 0 < sent == echo.service.sent
+
+
 async def test_back_pressure_from_the_service(echo: Echo) -> None:
     """A client that does not read stops the service; other streams go on."""
     async with echo.talk(max_queue=1, close_timeout=0.1) as socket, echo.talk() as other:
         await socket.send('{"flood": 1000000}')
-
-        async def stands_still() -> bool:
-            sent = echo.service.sent
-            await asyncio.sleep(0.7)
-            return 0 < sent == echo.service.sent
-
-        await until(stands_still)
+        await until(partial(stands_still, echo))
         assert echo.service.sent < 20_000, "messages of 1 KB"
         started = time.monotonic()
         await other.send('{"say": "a"}')
@@ -95,6 +97,19 @@ async def test_revocation(auth: AuthStandIn, valkey: Valkey, descriptors: Path) 
         await other_user.send('{"say": "a"}')
         assert json.loads(await other_user.recv())["said"] == "a"
         await other_user.close()
+
+
+async def test_revocation_of_a_client_that_does_not_read(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its slot is free at once, although it does not take the close."""
+    monkeypatch.setattr(websocket, "CLOSE_SECONDS", 10 * SLOW_MACHINE_SECONDS)
+    user = uuid7()
+    client = await echo.talk(echo.token(user_id=user), max_queue=1)
+    await client.send('{"flood": 1000000}')
+    await until(partial(stands_still, echo))
+    await echo.revoke(user_id=str(user))
+    # Sooner than the client itself gives up.
+    await until(lambda: opened() == 0 and echo.service.open == 0, seconds=SLOW_MACHINE_SECONDS)
+    client.transport.abort()
 
 
 async def test_expiry_and_renewal(echo: Echo) -> None:

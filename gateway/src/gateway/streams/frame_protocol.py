@@ -7,6 +7,7 @@ hold more than 64 KiB, and whatever is wrong.
 
 import struct
 from collections.abc import Mapping
+from time import monotonic
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Protocol, Side
@@ -16,6 +17,17 @@ from gateway.http.problems import BadRequest, InvalidJson, PayloadTooLarge
 
 PART_BYTES = 4096
 """How much the library parses at once: a frame may have 6 bytes, and takes some 20 µs."""
+
+FRAGMENTS_PER_SECOND = 1_000
+FRAGMENTS_AT_ONCE = 2_000
+"""Fragments that are parsed without a pause. They may be empty and wait for no service, as messages do, so
+that a client could have the gateway parse nothing else."""
+
+CONTROL_BYTES_MAX = 125
+"""Of a ping, pong or close (RFC 6455, 5.5)."""
+
+_CONTROL = 0x08
+"""Bit of the first byte of a control frame."""
 
 _REASONS: Mapping[int, str] = {
     1002: BadRequest.reason,
@@ -48,10 +60,33 @@ class FrameProtocol(Protocol):
 
     def __init__(self, message_bytes: int) -> None:
         """Takes the most bytes that a message may have."""
+        self._message_bytes = message_bytes
         super().__init__(Side.SERVER, max_size=message_bytes)
         self.unparsed = bytearray()
-        self._message_bytes = message_bytes
         self._between_frames = True  # the library's parser waits for the first byte of a frame
+        self._fragments_left = float(FRAGMENTS_AT_ONCE)
+        self._counted_at = monotonic()
+
+    @property
+    def max_message_size(self) -> int | None:
+        """Most bytes of a message, as the library's parser asks before each frame.
+
+        It subtracts what has come of the message, also for a control frame in between, no part of it.
+        """
+        if self.reader.buffer and self.reader.buffer[0] & _CONTROL:
+            return max(self._message_bytes, (self.current_size or 0) + CONTROL_BYTES_MAX)
+        return self._message_bytes
+
+    @max_message_size.setter
+    def max_message_size(self, value: int | None) -> None:
+        """Set by the library; `message_bytes` stays."""
+
+    def pause_seconds(self) -> float:
+        """Returns how long to wait before the next part, because of the fragments in those before."""
+        now = monotonic()
+        refilled = self._fragments_left + (now - self._counted_at) * FRAGMENTS_PER_SECOND
+        self._fragments_left, self._counted_at = min(refilled, FRAGMENTS_AT_ONCE), now
+        return max(0.0, -self._fragments_left / FRAGMENTS_PER_SECOND)
 
     def parse_part(self) -> None:
         """Parses the next part of what has come."""
@@ -78,6 +113,8 @@ class FrameProtocol(Protocol):
         """Takes a frame that the library's parser has read."""
         super().recv_frame(frame)
         self._between_frames = not self.reader.buffer
+        if not frame.fin or frame.opcode is Opcode.CONT:
+            self._fragments_left -= 1
 
     def fail(self, code: int, reason: str = "") -> None:
         """Closes because of what the peer sent."""

@@ -142,6 +142,8 @@ class TwoWayStream:
             self._end = await self._relay(socket)
         finally:
             self._call.cancel()
+            # A client that does not read takes its time for the close; its slot is free before.
+            self._stream.leave(self._end)
             await socket.close(*close_of(self._end))
 
     async def close(self) -> None:

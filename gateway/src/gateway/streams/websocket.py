@@ -176,6 +176,8 @@ class WebSocket(asyncio.Protocol):
             self._fail()
         elif self._framing.close_rcvd is not None:
             self._peer_closed()
+        elif seconds := self._framing.pause_seconds():
+            self._parsing = self._loop.call_later(seconds, self._parse)
         self._regulate()
 
     def _take(self, frame: Frame) -> None:
