@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pyotp
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.pages.browser import Window, add_authenticator
 from tests.pages.conftest import OpenWindow, opened
@@ -228,6 +228,40 @@ def test_what_a_key_may_do_is_chosen(window: OpenWindow, client: Client, ada: Us
         "/api/users/me", token=page.text_content("#key-text") or "", json={"full_name": "Ada King"}
     )
     assert written.outcome == (403, "FORBIDDEN")
+
+
+def unanswered(page: Page, url: str, method: str) -> list[int]:
+    """Lets the first call pass and keeps its answer back; returns the statuses of what had none."""
+    kept: list[int] = []
+
+    def answer(route: Route) -> None:
+        if kept or route.request.method != method:
+            route.fallback()
+            return
+        kept.append(route.fetch().status)
+        route.fulfill(status=504, json={"error": {"code": "DEADLINE_EXCEEDED", "message": "Too late."}})
+
+    page.route(url, answer)
+    return kept
+
+
+def test_a_removal_without_an_answer(window: OpenWindow, client: Client, ada: User) -> None:
+    """Its repetition finds nothing to remove, or no session any more, and it is done all the same."""
+    client.sign_in(ada)
+    mine = opened(window, ada)
+    page = mine.page
+    sessions = page.locator("#sessions .row")
+    expect(sessions).to_have_count(2)
+    ended = unanswered(page, "**/api/auth/sessions/*", "DELETE")
+    sessions.get_by_role("button").click()
+    expect(sessions).to_have_count(1)
+    expect(page.locator("#sessions .alert")).to_be_hidden()
+
+    erased = unanswered(page, "**/api/users/me", "DELETE")
+    page.click("#erase")
+    answer_password(mine, ada.password)
+    expect(page.locator("#signed-out")).to_contain_text("Your account is erased")
+    assert ended == erased == [204]
 
 
 def test_fits(window: OpenWindow, ada: User) -> None:

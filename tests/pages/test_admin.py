@@ -121,6 +121,20 @@ def test_a_user_is_invited_and_looked_after(
     assert login.outcome == (401, "INVALID_CREDENTIALS")
 
 
+def test_a_user_with_many_sessions(office: Window, client: Client) -> None:
+    """They are shown in pages."""
+    user = client.join()
+    for _ in range(20):
+        client.sign_in(user)
+    find(office, user.email)
+    rows = office.page.locator("#user-dialog .row")
+    expect(rows).to_have_count(20)
+    office.page.locator("#user-dialog").get_by_role("button", name="Show more").click()
+    expect(rows).to_have_count(21)
+    expect(office.page.locator("#user-dialog [data-act=more]")).to_be_hidden()
+    office.page.click("#user-dialog [data-close]")
+
+
 def test_the_audit_is_filtered_verified_and_taken_along(office: Window, ada: User) -> None:
     """With what the witness says."""
     page = office.page

@@ -33,7 +33,13 @@ export async function send(method, path, { body, token, headers = {}, keepalive 
   await new Promise((done) => setTimeout(done, 1000));
   const second = await attempt(path, options);
   if (!second) throw new ApiError(0, { code: "OFFLINE" });
-  return read(second);
+  // The first attempt has removed it, though its answer did not come.
+  if (method === "DELETE" && second.status === 404) return { data: null };
+  try {
+    return await read(second);
+  } catch (error) {
+    throw Object.assign(error, { repeated: true });
+  }
 }
 
 async function attempt(path, options) {

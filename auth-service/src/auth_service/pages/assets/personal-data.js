@@ -12,7 +12,8 @@ export function showData() {
     done("exported");
   });
   onClick(document.getElementById("erase"), async () => {
-    await withPassword(t("ask.erase"), ({ password }) => call("DELETE", "/api/users/me", { password }));
+    const erase = ({ password }) => call("DELETE", "/api/users/me", { password }, { endsSession: true });
+    await withPassword(t("ask.erase"), erase);
     leave("erased", { others: true, back: false });
   });
 }

@@ -6,12 +6,14 @@ import { accessToken, leave, refresh } from "./session.js";
 
 const RENEWABLE = new Set(["TOKEN_EXPIRED", "TOKEN_REVOKED", "TOKEN_INVALID"]);
 
-export async function call(method, path, body, options = {}) {
+// `endsSession`: the call ends this session; where it had no answer, its repetition is refused because of that.
+export async function call(method, path, body, { endsSession = false, ...options } = {}) {
   if (!accessToken()) await renew();
   for (let renewed = false; ; ) {
     try {
       return await send(method, path, { ...options, body, token: accessToken() });
     } catch (error) {
+      if (endsSession && error.repeated && error.code === "TOKEN_REVOKED") return { data: null };
       if (RENEWABLE.has(error.code) && !renewed) {
         await renew();
         renewed = true;
@@ -33,7 +35,7 @@ export async function* pages(path, query = {}) {
 }
 
 export async function signOut(path = "/api/auth/logout") {
-  await call("POST", path);
+  await call("POST", path, undefined, { endsSession: true });
   leave("signed_out", { others: true, back: false });
 }
 

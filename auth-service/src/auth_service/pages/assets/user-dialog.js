@@ -13,11 +13,19 @@ const at = (id) => document.getElementById(id);
 export function userDialog(admin, changed) {
   let user = null;
   let etag = null;
+  let sessions = null;
   const path = () => `/api/users/${user.id}`;
+  const more = dialog.querySelector('[data-act="more"]');
+  const loadSessions = async (append) => {
+    const { value } = await sessions.next();
+    fill(dialog, value.rows, words, { append });
+    more.hidden = !value.more;
+  };
+  onClick(more, () => loadSessions(true));
   const load = async (id) => {
     ({ data: user, etag } = await call("GET", `/api/users/${id}`));
-    const { value } = await pages(`${path()}/sessions`, { page_size: 100 }).next();
-    fill(dialog, value.rows, words);
+    sessions = pages(`${path()}/sessions`);
+    await loadSessions(false);
     show(user, user.id === admin.id);
   };
   const change = async (fields) => {
