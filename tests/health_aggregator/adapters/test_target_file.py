@@ -190,6 +190,16 @@ def test_the_file_overrides_built_in_targets(tmp_path: Path) -> None:
     assert len(targets) == 8
 
 
+def test_nothing_depends_on_what_is_disabled(tmp_path: Path) -> None:
+    """An index that is not configured is no dependency; one that the file names is."""
+    options: dict[str, dict[str, str]] = {"knowledge-service": {}, "postgres": {}}
+    text = '[targets.qdrant]\nkind = "http"\nurl = "http://qdrant:6333/healthz"\n'
+    for config, expected in ((None, ("postgres",)), (written(tmp_path, text), ("postgres", "qdrant"))):
+        targets = TargetSources(lambda: built_in_targets(options), config, None)()
+        knowledge = next(target for target in targets if target.name == "knowledge-service")
+        assert knowledge.depends_on == expected
+
+
 def test_topology_file(tmp_path: Path) -> None:
     """A missing file contains no service; a faulty one is refused."""
     services = {

@@ -1,6 +1,7 @@
 """The sources of targets: built-in, the configuration file, the cluster."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from health_aggregator.adapters.kubernetes.cluster import Cluster
@@ -28,7 +29,7 @@ class TargetSources:
         self.webhooks: tuple[Webhook, ...] = ()
 
     def __call__(self) -> Sequence[Target]:
-        """Returns every target.
+        """Returns every target; none depends on one that is disabled.
 
         Raises:
             TargetsRefused: a source is faulty.
@@ -38,4 +39,8 @@ class TargetSources:
         targets = overlay(self._built_in(), found, configuration.targets)
         check_dependencies(self._config.name if self._config is not None else "targets", targets)
         self.webhooks = configuration.webhooks
-        return targets
+        disabled = {target.name for target in targets if not target.enabled}
+        return [
+            replace(target, depends_on=tuple(name for name in target.depends_on if name not in disabled))
+            for target in targets
+        ]
