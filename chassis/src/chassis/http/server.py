@@ -10,7 +10,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 
 from chassis.http.date_header import DatedState
-from chassis.http.pipelining import PipelineProtocol
+from chassis.http.turns import TurnsProtocol
 from chassis.startup_errors import StartupError
 
 UNACKNOWLEDGED_MILLISECONDS = 60_000
@@ -68,7 +68,7 @@ async def open_http(app: Any, *, host: str, port: int, **options: Any) -> AsyncI
     listener = listen(host, port)
     defaults: dict[str, Any] = {
         "loop": "none",
-        "http": PipelineProtocol,
+        "http": TurnsProtocol,
         "ws": "none",
         "lifespan": "off",
         "log_config": None,
