@@ -98,7 +98,7 @@ async def repeat(
         backoff.reset()
         if not found:
             async with pausing:
-                await asyncio.sleep(ticks.about(pause_seconds))
+                await asyncio.sleep(ticks.until_next(pause_seconds))
 
 
 async def _run(job: Callable[[], Awaitable[int]], failures: "_Failures") -> None:

@@ -13,12 +13,12 @@ _Mark = tuple[int, int, int] | None
 
 
 async def on_change(
-    paths: Sequence[Path], changed: Callable[[], Awaitable[object]], every_seconds: float = 1.0
+    paths: Sequence[Path], changed: Callable[[], Awaitable[object]], every_seconds: float = 2.0
 ) -> None:
     """Calls `changed` after each change of a file, never concurrently, until cancelled."""
     seen = [_mark(path) for path in paths]
     while True:
-        await asyncio.sleep(ticks.about(every_seconds))
+        await asyncio.sleep(ticks.until_next(every_seconds))
         marks = [_mark(path) for path in paths]
         if marks != seen:
             seen = marks

@@ -17,7 +17,7 @@ from health_aggregator.domain.schedule import next_delay_seconds, phase_seconds
 from health_aggregator.domain.target import Target
 from health_aggregator.usecases.checks import RunCheck
 
-_AGE_SECONDS = 1.0
+_AGE_SECONDS = 2.0
 _WAKE_SECONDS = 0.02
 
 
@@ -73,7 +73,7 @@ class CheckScheduler:
     async def run(self) -> None:
         """Marks stale components, until cancelled."""
         while True:
-            await asyncio.sleep(ticks.about(_AGE_SECONDS))
+            await asyncio.sleep(ticks.until_next(_AGE_SECONDS))
             changes = self.board.age(now=time.monotonic(), at=self.clock.now())
             if changes:
                 self.observer.changed(changes)
