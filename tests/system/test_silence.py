@@ -95,6 +95,7 @@ def test_revoked_during_a_silence(client: Client, other: Client, system: System,
 
     assert sent(valkey) == 0
     assert who_directly(system, unreported_directly) == "TOKEN_REVOKED"
+    wait_for(lambda: sent(valkey) > 0)  # Or they would begin after the silence that came before them.
     silence(valkey)
     assert other.who(unreported.access_token).outcome == REVOKED
     assert other.who(reported.access_token).outcome == client.who(reported.access_token).outcome == REVOKED
