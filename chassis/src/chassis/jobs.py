@@ -80,7 +80,8 @@ async def repeat(
     Args:
         name: What logs call the job.
         job: Returns whether it found something to do, and so may find more.
-        pause_seconds: The wait after a run that found nothing; after a failure it is short at first.
+        pause_seconds: The wait after a run that found nothing, at most: all loops of this pause look again
+            together (`ticks.until_next`). After a failure it is short at first.
         pausing: Shared by those that run the same job beside each other: while none finds anything, one
             after another waits and looks.
     """
