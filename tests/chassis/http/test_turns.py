@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from chassis.http.declined_upgrades import UPGRADE_EXTENSION, Upgrade
 from chassis.http.server import open_http
 
 BURST = 40
@@ -36,6 +37,14 @@ def _post(number: int, body: bytes = b"x") -> bytes:
     return b"POST /%d HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n%b" % (number, len(body), body)
 
 
+def _send_burst(app: _App, connections: Iterable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> None:
+    """Sends one request with a body on each connection, of which the app has begun none."""
+    app.begun.clear()
+    app.has_begun.clear()
+    for number, (_, writer) in enumerate(connections):
+        writer.write(_post(number))
+
+
 async def _connect(address: str, count: int) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """Opens connections on which one request has been answered, so that the server knows each of them."""
     host, _, port = address.rpartition(":")
@@ -60,9 +69,7 @@ async def test_a_read_waits_for_one_of_a_burst_at_most() -> None:
     app = _App()
     async with open_http(app, host="127.0.0.1", port=0) as server:
         connections = await _connect(server.address, BURST + 1)
-        app.begun.clear()
-        for number, (_, writer) in enumerate(connections[:-1]):
-            writer.write(_post(number))
+        _send_burst(app, connections[:-1])
         connections[-1][1].write(GET)
         await _answers(connections)
         for _, writer in connections:
@@ -101,10 +108,7 @@ async def test_what_waits_is_answered_before_the_server_stops() -> None:
     app = _App()
     async with open_http(app, host="127.0.0.1", port=0) as server:
         connections = await _connect(server.address, BURST)
-        app.begun.clear()
-        app.has_begun.clear()
-        for number, (_, writer) in enumerate(connections):
-            writer.write(_post(number))
+        _send_burst(app, connections)
         await app.has_begun.wait()
         begun_before = len(app.begun)
         await server.stop(grace_seconds=5.0)
@@ -120,10 +124,7 @@ async def test_a_client_that_leaves_while_it_waits_delays_no_other() -> None:
     app = _App()
     async with open_http(app, host="127.0.0.1", port=0) as server:
         connections = await _connect(server.address, BURST)
-        app.begun.clear()
-        app.has_begun.clear()
-        for number, (_, writer) in enumerate(connections):
-            writer.write(_post(number))
+        _send_burst(app, connections)
         leaving, staying = connections[1::2], connections[::2]
         await app.has_begun.wait()
         for _, writer in leaving:
@@ -133,3 +134,36 @@ async def test_a_client_that_leaves_while_it_waits_delays_no_other() -> None:
             writer.close()
 
     assert {f"/{number}" for number in range(0, BURST, 2)} <= set(app.begun)
+
+
+async def test_what_waits_behind_an_offer_to_upgrade_declines_it() -> None:
+    """Otherwise it would be answered on a connection that speaks another protocol."""
+    offers: list[Upgrade] = []
+    accepted: list[bool] = []
+    offered, decided = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del receive
+        if scope["path"] == "/offer":
+            offers.append(scope["extensions"][UPGRADE_EXTENSION])
+            offered.set()
+            await decided.wait()
+        elif scope["path"] == "/0":
+            accepted.append(offers[0]([], asyncio.Protocol()))
+            decided.set()
+        await send({"type": "http.response.start", "status": 200, "headers": LENGTH})
+        await send({"type": "http.response.body", "body": b"."})
+
+    async with open_http(app, host="127.0.0.1", port=0) as server:
+        host, _, port = server.address.rpartition(":")
+        connections = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
+        offering = connections[-1]
+        offering[1].write(b"GET /offer HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n")
+        await offered.wait()
+        for number, (_, writer) in enumerate(connections):
+            writer.write(_post(number))
+        await _answers([*connections, offering])
+        for _, writer in connections:
+            writer.close()
+
+    assert accepted == [False]

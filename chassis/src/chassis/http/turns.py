@@ -63,6 +63,7 @@ class TurnsProtocol(PipelineProtocol):
             if not self._waiting:
                 self._turns.wait(self)
             self._waiting += data
+            self._offer = None  # An upgrade would take the connection from what waits.
             self.flow.pause_reading()
         else:
             super().data_received(data)
