@@ -4,7 +4,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from chassis.identity.caller import Caller, current_caller
 from chassis.identity.claims import Claims
 from chassis.identity.role import Role
 from chassis.lifecycle import Lifecycle, Stop
-from chassis.redis_connection import open_connection
+from chassis.redis_connection import FAILURES, open_connection
 from devstack.valkey import Valkey
 from gateway.settings import GatewaySettings
 from vestibule.events.v1.events_pb2 import Event
@@ -264,12 +264,17 @@ async def serving_gateway(given: GatewaySettings) -> AsyncIterator[Gateway]:
 
 
 async def _beating(redis_url: str) -> None:
-    """Sends the heartbeats of auth-service's relay."""
-    async with open_connection(redis_url, timeout_seconds=5, client_name="auth-service-relay") as redis:
-        while True:
-            now, _ = await stream.look(redis, None)
-            await heartbeat.send(redis, service_keys(AUTH_SERVICE), now)
-            await asyncio.sleep(heartbeat.INTERVAL_SECONDS)
+    """Sends the heartbeats of auth-service's relay, also after a time without Redis."""
+    while True:
+        with suppress(*FAILURES):
+            async with open_connection(
+                redis_url, timeout_seconds=5, client_name="auth-service-relay"
+            ) as redis:
+                while True:
+                    now, _ = await stream.look(redis, None)
+                    await heartbeat.send(redis, service_keys(AUTH_SERVICE), now)
+                    await asyncio.sleep(heartbeat.INTERVAL_SECONDS)
+        await asyncio.sleep(heartbeat.INTERVAL_SECONDS)
 
 
 def bearer(token: str, **headers: str) -> Mapping[str, str]:

@@ -91,15 +91,20 @@ class Echo:
 
     async def revoke(self, *, session_id: str = "", user_id: str = "") -> None:
         """Has auth-service say that tokens are revoked."""
-        now = time.time_ns() // 1_000_000
-        revoked = TokensRevoked(
-            session_id=session_id,
-            user_id=user_id,
-            issued_until_milliseconds=now,
-            expires_at_milliseconds=now + 900_000,
-        )
+        revoked = revocation(session_id=session_id, user_id=user_id)
         async with Redis.from_url(self.valkey.url) as redis:
             await redis.xadd(stream.STREAM, entry_of(Event(tokens_revoked=revoked), "auth-service"))
+
+
+def revocation(*, session_id: str = "", user_id: str = "") -> TokensRevoked:
+    """Returns the revocation of a session's or a user's tokens until now."""
+    now = time.time_ns() // 1_000_000
+    return TokensRevoked(
+        session_id=session_id,
+        user_id=user_id,
+        issued_until_milliseconds=now,
+        expires_at_milliseconds=now + 900_000,
+    )
 
 
 @asynccontextmanager

@@ -27,6 +27,7 @@ from vestibule.auth.v1.account_service_pb2_grpc import (
 )
 from vestibule.auth.v1.key_service_pb2_grpc import KeyServiceServicer, add_KeyServiceServicer_to_server
 from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceServicer, add_TokenServiceServicer_to_server
+from vestibule.events.v1.events_pb2 import TokensRevoked
 from vestibule.users.v1 import export_pb2, user_pb2
 
 from tests.fakes.service_keys import service_tokens
@@ -47,6 +48,8 @@ class AuthStandIn:
         refused: Ids of dropped registrations.
         api_keys: The user of each API key.
         introspections: Number of introspected tokens and keys.
+        revocations: What is revoked.
+        listings: How often that was listed.
         failure: The error of every call of AccountService; None means success.
         port: Its port.
     """
@@ -58,6 +61,8 @@ class AuthStandIn:
         self.refused: list[UUID] = []
         self.api_keys: dict[str, UUID] = {}
         self.introspections = 0
+        self.revocations: list[TokensRevoked] = []
+        self.listings = 0
         self.failure: ServiceError | None = None
         self.port = 0
         self.key = ec.generate_private_key(ec.SECP256R1())
@@ -139,9 +144,10 @@ class _Tokens(TokenServiceServicer):
         self._auth = auth
 
     async def ListRevocations(self, request: Any, context: Any) -> token_service_pb2.ListRevocationsResponse:
+        self._auth.listings += 1
         read_at = Timestamp()
         read_at.GetCurrentTime()
-        return token_service_pb2.ListRevocationsResponse(read_at=read_at)
+        return token_service_pb2.ListRevocationsResponse(revocations=self._auth.revocations, read_at=read_at)
 
     async def ReportRefusedKey(self, request: Any, context: Any) -> Any:
         raise NotFound

@@ -110,8 +110,8 @@ class RevocationRepository(Protocol):
         """Returns the revocations in force of a user's tokens."""
         ...
 
-    async def in_force(self) -> tuple[Sequence[Revocation], datetime]:
-        """Returns the revocations in force, and when they were read."""
+    async def in_force(self, since: datetime) -> tuple[Sequence[Revocation], datetime]:
+        """Returns the revocations in force that were committed since a time, and when they were read."""
         ...
 
 

@@ -1,5 +1,6 @@
 """`vestibule.auth.v1.TokenService`: introspecting tokens, for the other services."""
 
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
@@ -35,8 +36,9 @@ class TokenServicer(TokenServiceServicer):
     async def ListRevocations(
         self, request: pb.ListRevocationsRequest, context: Any
     ) -> pb.ListRevocationsResponse:
-        """Returns the revocations in force."""
-        revocations, read_at = await self.list_revocations()
+        """Returns the revocations in force, or those of late."""
+        since = request.since.ToDatetime(UTC) if request.HasField("since") else None
+        revocations, read_at = await self.list_revocations(since=since)
         return pb.ListRevocationsResponse(
             revocations=[messages.revocation(each) for each in revocations],
             read_at=timestamp(read_at),

@@ -1,7 +1,7 @@
 """Ending ways into an account and revoking the tokens they gave; steps of several use cases."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from chassis.component import Component
@@ -14,6 +14,8 @@ from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
 from auth_service.domain.tokens import Revocation
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
+
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def end_access(
@@ -107,7 +109,11 @@ class ListRevocations(Component):
 
     units: UnitsOfWork
 
-    async def __call__(self) -> tuple[Sequence[Revocation], datetime]:
-        """Returns them, and when Postgres was read."""
+    async def __call__(self, *, since: datetime | None) -> tuple[Sequence[Revocation], datetime]:
+        """Returns them, and when Postgres was read.
+
+        Args:
+            since: When it was read for those that the caller has; None if it has none.
+        """
         async with self.units.statements() as unit:
-            return await unit.revocations.in_force()
+            return await unit.revocations.in_force(since or _EVER)

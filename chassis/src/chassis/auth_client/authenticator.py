@@ -63,7 +63,7 @@ class TokenAuthenticator:
         api_keys = ApiKeyCache()
         self.feed = RevocationFeed(self._revocations, api_keys, client)
         self._api_keys = ApiKeyAuthenticator(
-            client, api_keys, is_fresh=lambda: self.feed.fresh, may_use_cache=self._may_use_memory
+            client, api_keys, is_fresh=lambda: self.feed.fresh, may_use_cache=self.may_use_memory
         )
 
     @property
@@ -141,17 +141,17 @@ class TokenAuthenticator:
             try:
                 await self._introspecting.run(token, lambda: self._introspect(token))
             except Unavailable as error:
-                if not self._may_use_memory(error):
+                if not self.may_use_memory(error):
                     raise
         return claims
+
+    def may_use_memory(self, error: Unavailable) -> bool:
+        """Whether memory holds every revocation, since no auth-service runs that could revoke."""
+        return self.feed.complete_without_auth_service and never_sent(error)
 
     async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
         """Has auth-service audit that an API key was refused a method."""
         await self._api_keys.report_refusal(claims, method, sender)
-
-    def _may_use_memory(self, error: Unavailable) -> bool:
-        """Whether memory holds every revocation, since no auth-service runs that could revoke."""
-        return self.feed.complete_without_auth_service and never_sent(error)
 
     async def _introspect(self, token: str) -> None:
         _INTROSPECTED.inc()

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Mapping
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 import jwt
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.timestamp_pb2 import Timestamp
 from vestibule.auth.v1 import key_service_pb2, token_service_pb2
 from vestibule.auth.v1.key_service_pb2_grpc import KeyServiceStub
 from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceStub
@@ -57,6 +59,7 @@ class AuthClient:
 
     def __init__(self, channel: ServiceChannel) -> None:
         self.answered_at = float("-inf")
+        self._listed_at: Timestamp | None = None
         self._tokens = TokenServiceStub(channel)
         self._keys = KeyServiceStub(channel)
 
@@ -81,11 +84,18 @@ class AuthClient:
         Raises:
             Unavailable: auth-service cannot be reached.
         """
-        try:
-            response = await self._tokens.ListRevocations(token_service_pb2.ListRevocationsRequest())
-        except (RemoteError, DeadlineExceeded) as error:
-            raise Unavailable from error
-        return list(response.revocations)
+        return await self._listed(token_service_pb2.ListRevocationsRequest())
+
+    async def latest_revocations(self, *, within_seconds: float) -> list[TokensRevoked]:
+        """Returns the revocations since they were last listed, beside others.
+
+        Raises:
+            Unavailable: auth-service cannot be reached, or has not answered in time.
+        """
+        request = token_service_pb2.ListRevocationsRequest(since=self._listed_at)
+        revocations = await self._listed(request, timeout=within_seconds, wait_for_ready=False)
+        self.answered_at = monotonic()
+        return revocations
 
     async def introspect(self, token: str) -> None:
         """Returns if the token is good now, by auth-service's database.
@@ -136,6 +146,16 @@ class AuthClient:
             await self._tokens.ReportRefusedKey(request, timeout=INTROSPECTION_SECONDS)
         except (RemoteError, DeadlineExceeded) as error:
             raise Unavailable from error
+
+    async def _listed(
+        self, request: token_service_pb2.ListRevocationsRequest, **options: Any
+    ) -> list[TokensRevoked]:
+        try:
+            response = await self._tokens.ListRevocations(request, **options)
+        except (RemoteError, DeadlineExceeded) as error:
+            raise Unavailable from error
+        self._listed_at = response.read_at
+        return list(response.revocations)
 
     async def _introspected(self, token: str) -> token_service_pb2.IntrospectTokenResponse:
         request = token_service_pb2.IntrospectTokenRequest(token=token)

@@ -4,11 +4,12 @@ The same events evict cached API keys.
 """
 
 import asyncio
+import math
 from time import monotonic
 from typing import Protocol
 
 import structlog
-from vestibule.events.v1.events_pb2 import Event
+from vestibule.events.v1.events_pb2 import Event, TokensRevoked
 
 from chassis.auth_client.api_key_cache import ApiKeyCache
 from chassis.auth_client.client import AuthClient
@@ -53,6 +54,7 @@ class RevocationFeed:
         self._client = client
         self._source: EventSource | None = None
         self._fetched_at = float("-inf")
+        self._caught_up_at = float("-inf")
         self._relied_on = asyncio.Event()
 
     @property
@@ -70,6 +72,15 @@ class RevocationFeed:
         return self.ready and self._source is not None and self._source.behind_seconds < FRESH_SECONDS
 
     @property
+    def unknown_seconds(self) -> float:
+        """For how long there may have been revocations that the set lacks; infinite before the first fetch.
+
+        It counts what `catch_up` has brought. The caller relies on heartbeats, as with `fresh`.
+        """
+        self._relied_on.set()
+        return monotonic() - max(self._known_at, self._caught_up_at)
+
+    @property
     def complete_without_auth_service(self) -> bool:
         """Whether the set holds every revocation that auth-service has acknowledged, if none runs any more.
 
@@ -78,8 +89,7 @@ class RevocationFeed:
         """
         if not self.ready or self._source is None or self._source.silent_seconds >= FRESH_SECONDS:
             return False
-        known_at = max(self._fetched_at, monotonic() - self._source.behind_seconds)
-        return self._client.answered_at - known_at < FRESH_SECONDS
+        return self._client.answered_at - self._known_at < FRESH_SECONDS
 
     async def start(self, source: EventSource) -> None:
         """Fetches the revocations in force, retrying until it succeeds; from then on the stream counts."""
@@ -127,3 +137,26 @@ class RevocationFeed:
             self._revocations.apply(revoked)
         self._api_keys.clear()
         self._fetched_at = asked_at
+
+    async def catch_up(self, *, within_seconds: float) -> list[TokensRevoked]:
+        """Fetches and returns the revocations that the set lacks, for what cannot wait for the stream.
+
+        One question, however many tokens it is asked for.
+
+        Raises:
+            Unavailable: auth-service cannot be reached, or has not answered in time.
+        """
+        asked_at = monotonic()
+        latest = await self._client.latest_revocations(within_seconds=within_seconds)
+        unknown = [revoked for revoked in latest if self._revocations.apply(revoked)]
+        for revoked in unknown:
+            self._api_keys.evict(revoked)
+        # Not `_fetched_at`: what auth-service acknowledges after it is not on the stream.
+        self._caught_up_at = asked_at
+        return unknown
+
+    @property
+    def _known_at(self) -> float:
+        """When the set was complete, by what the stream says or the fetch after a loss."""
+        behind_seconds = math.inf if self._source is None else self._source.behind_seconds
+        return max(self._fetched_at, monotonic() - behind_seconds)

@@ -47,25 +47,28 @@ class RevocationSet:
         """Returns how many entries there are."""
         return len(self._issued_until) + len(self._of_every_session)
 
-    def apply(self, revoked: TokensRevoked) -> None:
-        """Applies one revocation; logs and ignores one that is malformed."""
+    def apply(self, revoked: TokensRevoked) -> bool:
+        """Applies one revocation, and returns whether it was unknown.
+
+        One that is malformed is logged and ignored.
+        """
         if _reaches_too_far(revoked):
             log.warning("revocation ignored: its times lie too far ahead")
-            return
+            return False
         if revoked.every_session:
-            self._apply_to_every_session(revoked)
-            return
+            return self._apply_to_every_session(revoked)
         try:
             subject = UUID(revoked.session_id or revoked.user_id)
         except ValueError:
             log.warning("revocation ignored: it names no session and no user")
-            return
+            return False
         self._expire()
         issued_until, expires_at = revoked.issued_until_milliseconds, revoked.expires_at_milliseconds
         if expires_at <= _now_milliseconds() or issued_until <= self._issued_until.get(subject, -1):
-            return
+            return False
         self._issued_until[subject] = issued_until
         heapq.heappush(self._expiries, (expires_at, subject, issued_until))
+        return True
 
     def is_revoked(self, claims: Claims) -> bool:
         """Whether a token with these claims is refused."""
@@ -79,13 +82,15 @@ class RevocationSet:
             claims.session_id is not None and issued_at <= revoked.get(claims.session_id, -1)
         )
 
-    def _apply_to_every_session(self, revoked: TokensRevoked) -> None:
+    def _apply_to_every_session(self, revoked: TokensRevoked) -> bool:
         now = _now_milliseconds()
         added = _OfEverySession(
             revoked.issued_until_milliseconds, revoked.kept_session_id, revoked.expires_at_milliseconds
         )
-        known = [each for each in self._of_every_session if each.expires_at > now and each != added]
-        self._of_every_session = [*known, added] if added.expires_at > now else known
+        known = [each for each in self._of_every_session if each.expires_at > now]
+        is_unknown = added.expires_at > now and added not in known
+        self._of_every_session = [*known, added] if is_unknown else known
+        return is_unknown
 
     def _is_revoked_with_every_session(self, claims: Claims) -> bool:
         if claims.session_id is None:

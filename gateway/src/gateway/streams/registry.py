@@ -28,8 +28,14 @@ RETRY_AFTER_SECONDS = 5.0
 STREAMS_MAX = 5_000
 """Most streams of a gateway, which then has some 300 MB for them."""
 
-STALE_SECONDS = 5.0
-"""How often tokens are introspected while revocations cannot be followed."""
+ASK_AFTER_SECONDS = 0.5
+"""For how long revocations may be unknown before auth-service is asked for them: longer than from a heartbeat
+to the next, and early enough for an answer within the second in which they must count."""
+
+ANSWER_SECONDS = 0.4
+ASK_AGAIN_SECONDS = 0.1
+UNKNOWN_SECONDS_MAX = 0.9
+"""For how long revocations may be unknown when auth-service has failed to answer, before streams end."""
 
 AT_ONCE_MAX = 50
 
@@ -57,6 +63,7 @@ class StreamRegistry:
         self._open: set[OpenStream] = set()
         self._by_key: dict[str, set[OpenStream]] = {}
         self._by_subject: dict[UUID, set[OpenStream]] = {}
+        self._have_tokens = asyncio.Event()
         self._draining = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -122,10 +129,10 @@ class StreamRegistry:
                 stream.end(DRAINING)
 
     async def run(self) -> None:
-        """Renews slots, and has tokens introspected while revocations cannot be followed; until cancelled."""
+        """Renews slots, and asks for revocations while they cannot be followed; until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._renew_slots())
-            tasks.create_task(self._introspect_while_stale())
+            tasks.create_task(self._keep_up())
 
     async def _take_slot(self, stream: OpenStream) -> None:
         slots, holder = self._slots, stream.holder
@@ -157,6 +164,7 @@ class StreamRegistry:
     def _index(self, stream: OpenStream) -> None:
         for subject in _subjects(stream):
             self._by_subject.setdefault(subject, set()).add(stream)
+            self._have_tokens.set()
 
     def _unindex(self, stream: OpenStream) -> None:
         for subject in _subjects(stream):
@@ -198,13 +206,29 @@ class StreamRegistry:
             for key, streams in tuple(self._by_key.items()):
                 await self._slots.renew(key, [stream.id for stream in streams])
 
-    async def _introspect_while_stale(self) -> None:
+    async def _keep_up(self) -> None:
+        """Sees to it that no revocation is unknown for a second, while streams have tokens."""
+        feed = self._authenticator.feed
         while True:
-            await asyncio.sleep(STALE_SECONDS)
+            if not self._by_subject:
+                self._have_tokens.clear()
+            await self._have_tokens.wait()
+            if feed.unknown_seconds >= ASK_AFTER_SECONDS:
+                await self._catch_up()
+            await asyncio.sleep(max(ASK_AFTER_SECONDS - feed.unknown_seconds, ASK_AGAIN_SECONDS))
+
+    async def _catch_up(self) -> None:
+        feed = self._authenticator.feed
+        try:
+            for revoked in await feed.catch_up(within_seconds=ANSWER_SECONDS):
+                self.on_revoked(revoked)
+        except Unavailable as error:
+            if self._authenticator.may_use_memory(error) or feed.unknown_seconds < UNKNOWN_SECONDS_MAX:
+                return
             streams = [each for each in self._open if each.holder.claims is not None]
-            # Only those rely on the feed, which requests heartbeats when it is asked.
-            if streams and not self._authenticator.feed.fresh:
-                await self._authenticate_all(streams)
+            log.warning("revocations cannot be known; streams ended", streams=len(streams))
+            for stream in streams:
+                stream.end(failed(error))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

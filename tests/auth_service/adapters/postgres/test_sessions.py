@@ -197,7 +197,7 @@ async def test_everybodys_sessions_end_but_one(units: UnitsOfWork) -> None:
         assert await unit.revocations.unended() == [revocation]
         await unit.revocations.note_ended(revocation)
         assert await unit.revocations.unended() == []
-        in_force, _ = await unit.revocations.in_force()
+        in_force, _ = await unit.revocations.in_force(LONG_AGO)
         assert revocation in in_force
 
 
@@ -223,9 +223,19 @@ async def test_what_is_revoked_is_not_allowed(units: UnitsOfWork) -> None:
         assert not await sessions.allows(two.session.id, ada.user_id, two.at)
         assert await sessions.allows(two.session.id, ada.user_id, of_user.issued_until + MINUTE)
 
-        in_force, read_at = await unit.revocations.in_force()
+        in_force, read_at = await unit.revocations.in_force(LONG_AGO)
         assert set(in_force) == {of_session, of_user}
         assert read_at >= of_user.issued_until
+
+
+async def test_revocations_since_a_time(units: UnitsOfWork) -> None:
+    """Those of the minute before are among them: they may have been committed after it."""
+    async with units.transaction() as unit:
+        one, of_all = await unit.revocations.of_user(uuid7()), uuid7()
+        every = await unit.revocations.of_every_session(of_all, sessions_ended=True)
+        for since, found in ((every.issued_until, {one, every}), (every.issued_until + 2 * MINUTE, set())):
+            in_force, _ = await unit.revocations.in_force(since)
+            assert set(in_force) == found
 
 
 async def test_the_next_token_is_of_a_later_millisecond(units: UnitsOfWork) -> None:

@@ -1,7 +1,7 @@
 """Revocations in Postgres: of a session, of a user, and of every session but one."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,9 @@ from auth_service.domain.tokens import Revocation
 
 _LIFETIME = ACCESS_LIFETIME + CLOCK_SKEW
 """How long a revocation matters: until the last token that it refuses has expired by itself."""
+
+_COMMITTED_WITHIN = timedelta(minutes=1)
+"""Longer than from a revocation's time to the commit of its transaction."""
 
 _SELECT = "SELECT session_id, user_id, issued_until, expires_at FROM auth.revocations"
 _SELECT_OF_ALL = "SELECT kept_session_id, issued_until, expires_at FROM auth.revocations_of_all"
@@ -89,10 +92,11 @@ class PostgresRevocations(Component):
         rows = await self.connection.fetch(_SELECT + " WHERE user_id = $1 AND expires_at > now()", user_id)
         return [Revocation(**row) for row in rows]
 
-    async def in_force(self) -> tuple[Sequence[Revocation], datetime]:
-        """Returns every revocation that can still matter, and when it was read."""
+    async def in_force(self, since: datetime) -> tuple[Sequence[Revocation], datetime]:
+        """Returns revocations that can still matter, committed since a time, and when they were read."""
         at: datetime = await self.connection.fetchval("SELECT clock_timestamp()")
-        rows = await self.connection.fetch(_SELECT + " WHERE expires_at > now()")
-        of_all = await self.connection.fetch(_SELECT_OF_ALL + " WHERE expires_at > now()")
+        where, after = " WHERE expires_at > now() AND issued_until > $1", since - _COMMITTED_WITHIN
+        rows = await self.connection.fetch(_SELECT + where, after)
+        of_all = await self.connection.fetch(_SELECT_OF_ALL + where, after)
         found = [Revocation(every_session=True, **row) for row in of_all]
         return [*found, *(Revocation(**row) for row in rows)], at
