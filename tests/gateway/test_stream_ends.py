@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from chassis.ids import uuid7
 from devstack.valkey import Valkey
-from gateway.request_steps import RequestSteps
-from gateway.streams import websocket
+from gateway.limits.request_limits import RequestLimits
+from gateway.streams import renewals, websocket
 from prometheus_client import REGISTRY
 from websockets.exceptions import ConnectionClosed
 
@@ -147,10 +147,36 @@ async def test_revocation_while_a_token_is_renewed(echo: Echo, monkeypatch: pyte
             await echo.revoke(session_id=str(session))
             await asyncio.sleep(0.5)
 
-        monkeypatch.setattr(RequestSteps, "count", revoked_meanwhile)
+        monkeypatch.setattr(RequestLimits, "count", revoked_meanwhile)
         await socket.send(json.dumps({"auth": echo.token(user_id=user, session_id=session)}))
         async with asyncio.timeout(SLOW_MACHINE_SECONDS):
             assert await closed(socket) == (4401, "TOKEN_REVOKED")
+
+
+async def test_too_many_tokens(echo: Echo, auth: AuthStandIn) -> None:
+    """Each may cost a verification: ten are taken, and the next ends the stream."""
+    user = uuid7()
+    async with echo.talk(echo.token(user_id=user)) as socket:
+        for _ in range(renewals.OFFERS_MAX):
+            await socket.send(json.dumps({"auth": echo.token(user_id=user)}))
+        await socket.send('{"say": "a"}')
+        assert json.loads(await socket.recv())["said"] == "a"
+        await socket.send(json.dumps({"auth": echo.token(user_id=user)}))
+        assert await closed(socket) == (4429, "RATE_LIMITED")
+
+
+async def test_tokens_count_as_requests_do(auth: AuthStandIn, valkey: Valkey, descriptors: Path) -> None:
+    """For the stream's user, good or bad, and before auth-service is asked about one."""
+    user = uuid7()
+    async with serving_echo(auth, valkey, descriptors, rate_limits="on", client_limit=4) as echo:
+        token, ends = echo.token(user_id=user), []
+        for number in range(2):
+            async with echo.talk(token) as socket:
+                await socket.send(json.dumps({"auth": f"vst_abcdefghijkl_{number:064x}"}))
+                ends.append(await closed(socket))
+        assert await refused(echo.talk(token)) == (429, "RATE_LIMITED")
+
+    assert ends == [(4401, "TOKEN_INVALID")] * 2
 
 
 async def test_draining(echo: Echo) -> None:

@@ -228,8 +228,9 @@ class WebSocketEndpoint:
             return None
 
         async def renew(token: str) -> None:
+            # For the stream's user, before a token of unknown origin costs a verification or a question.
+            await self._steps.count(request, stream.holder.claims)
             claims = await self._dependencies.authenticator.authenticate(token, sender(request))
-            await self._steps.count(request, claims)
             self._opener.renew(stream, token, claims)
             request.claims = claims
 
