@@ -1,10 +1,11 @@
 """The ASGI app: finds the endpoint or page of a request, and sends the response with its common headers."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import structlog
-from chassis.errors import ServiceError
+from chassis.errors import ServiceError, Unavailable
 from chassis.tracing import traces
 
 from gateway.access_log import AccessLog
@@ -114,6 +115,12 @@ class GatewayApp:
             return failed_response(error, request, enveloped=request.in_api)
         except ClientGone:
             raise
+        except asyncio.CancelledError:
+            # The server cancels what still runs when its grace has ended.
+            if not self._stopping():
+                raise
+            log.warning("request ended by the stop", request_id=request.request_id, route=request.route)
+            return failed_response(Unavailable(), request, enveloped=request.in_api)
         except Exception:
             log.exception("request failed", request_id=request.request_id, route=request.route)
             return failed_response(ServiceError(), request, enveloped=request.in_api)
