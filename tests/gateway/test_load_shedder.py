@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 from chassis.errors import Unavailable
+from gateway.http.request import ClientGone
 from gateway.upstream import load_shedder
 from gateway.upstream.load_shedder import PACED_HOLDS, SERVED_LATELY_SECONDS, LoadShedder
 
 from tests.gateway.stack import FakeUpstream, Gateway, bearer
+from tests.waiting import SLOW_MACHINE_SECONDS
 
 
 def full(hold_seconds: float | None) -> Unavailable:
@@ -53,6 +55,24 @@ async def test_a_refusal_of_one_call_does_not_close_the_gate(
     assert upstream.calls == ["UpdateMe"] * 3
 
 
+async def test_a_client_that_leaves_takes_no_turn(
+    gateway: Gateway, upstream: FakeUpstream, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its call is not made, and the next client has its turn."""
+    monkeypatch.setattr(load_shedder, "HOLD_SECONDS_MAX", 0.8)
+    monkeypatch.setattr(load_shedder, "WAIT_SECONDS_MAX", SLOW_MACHINE_SECONDS)
+    upstream.failure = full(60.0)
+    assert await rename(gateway, token) == (503, "3")
+    upstream.failure = None
+    leaving = asyncio.create_task(rename(gateway, token))
+    await asyncio.sleep(0.3)
+    leaving.cancel()
+    await asyncio.sleep(0.2)
+
+    assert (await rename(gateway, token))[0] == 200
+    assert upstream.calls.count("UpdateMe") == 2
+
+
 class Clock:
     """Time that a test lets pass."""
 
@@ -72,6 +92,11 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+async def stays() -> None:
+    """Waits as long as a client that does not leave."""
+    await asyncio.Event().wait()
+
+
 FLOOD, OTHER, THIRD = "203.0.113.7", "198.51.100.7", "192.0.2.7"
 
 
@@ -83,7 +108,7 @@ async def calls_in(shedder: LoadShedder, clock: Clock, holds: float, hold_second
         address = f"{FLOOD.rpartition('.')[0]}.{number % 256}"
         try:
             shedder.check(address)
-            await shedder.begin(address)
+            await shedder.begin(address, stays)
         except Unavailable:
             continue
         made += 1
@@ -94,7 +119,7 @@ async def test_after_a_refusal_calls_are_made_as_the_service_gets_room(clock: Cl
     """One after the hold, then ever more, though a hundred times as many come; in the end all of them."""
     shedder = LoadShedder("Login")
     shedder.record(full(0.02), FLOOD)
-    await shedder.begin(FLOOD)  # At the end of the hold.
+    await shedder.begin(FLOOD, stays)  # At the end of the hold.
 
     assert await calls_in(shedder, clock, 1.85, 0.02) == 0
     assert await calls_in(shedder, clock, 0.8, 0.02) == 1
@@ -118,32 +143,32 @@ async def test_a_site_that_was_not_served_lately_gets_the_next_turn(clock: Clock
     """However often another one comes, from all of its addresses; the service is called no more often."""
     shedder = LoadShedder("Login")
     shedder.record(full(0.02), FLOOD)
-    await shedder.begin(FLOOD)
+    await shedder.begin(FLOOD, stays)
     shedder.record(full(0.02), THIRD)
     assert await calls_in(shedder, clock, 0.5, 0.02) == 0
 
     shedder.check(OTHER)
-    await shedder.begin(OTHER)
+    await shedder.begin(OTHER, stays)
     assert await calls_in(shedder, clock, 1.35, 0.02) == 0
     with pytest.raises(Unavailable):
-        await shedder.begin(OTHER)
+        await shedder.begin(OTHER, stays)
 
     clock.now += SERVED_LATELY_SECONDS
     shedder.record(full(0.02), THIRD)
-    await shedder.begin(OTHER)
+    await shedder.begin(OTHER, stays)
 
 
 async def test_who_was_refused_at_a_turn_gets_another(clock: Clock) -> None:
     """The service had one call less room than expected: that is not the fault of that client."""
     shedder = LoadShedder("Login")
     shedder.record(full(0.02), THIRD)
-    await shedder.begin(OTHER)
+    await shedder.begin(OTHER, stays)
     clock.now += 0.02
     shedder.record(full(0.02), OTHER)
 
-    await shedder.begin(OTHER)
+    await shedder.begin(OTHER, stays)
     with pytest.raises(Unavailable):
-        await shedder.begin(OTHER)
+        await shedder.begin(OTHER, stays)
 
 
 @pytest.mark.usefixtures("clock")
@@ -151,8 +176,33 @@ async def test_few_sites_wait_at_a_time() -> None:
     """A call does not wait for longer than a moment; beyond, it is refused at once."""
     shedder = LoadShedder("Login")
     shedder.record(full(0.25), FLOOD)
-    waiting = [asyncio.create_task(shedder.begin(f"2001:db8:{site:x}::1")) for site in range(20)]
+    waiting = [asyncio.create_task(shedder.begin(f"2001:db8:{site:x}::1", stays)) for site in range(20)]
     results = await asyncio.gather(*waiting, return_exceptions=True)
 
     assert 2 <= results.count(None) <= 4
     assert all(isinstance(each, Unavailable) for each in results if each is not None)
+
+
+@pytest.mark.usefixtures("clock")
+async def test_those_behind_a_client_that_leaves_move_up() -> None:
+    """As many are served as have turns, in their order, and the last turn is free again."""
+    shedder = LoadShedder("Login")
+    shedder.record(full(0.25), FLOOD)
+    leaves = asyncio.Event()
+    served: list[int] = []
+
+    async def ask(site: int) -> None:
+        gone = leaves.wait if site == 1 else stays
+        await shedder.begin(f"2001:db8:{site:x}::1", gone)
+        served.append(site)
+
+    first, second = [asyncio.create_task(ask(site)) for site in (1, 2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await ask(3)
+    leaves.set()
+    with pytest.raises(ClientGone):
+        await first
+    await asyncio.gather(second, ask(3))
+
+    assert served == [2, 3]

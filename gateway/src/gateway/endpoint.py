@@ -111,7 +111,7 @@ class Endpoint:
 
     async def _call_service(self, request: Request, message: Any) -> Any:
         """Calls the service; applies the events that the call committed before the response is sent."""
-        await self._steps.load_shedder.begin(request.client_address)
+        await self._steps.load_shedder.begin(request.client_address, request.gone)
         noted = committed.collect()
         raw = message.SerializeToString()
         try:

@@ -189,7 +189,7 @@ class WebSocketEndpoint:
             raise
         token, claims = await self._steps.admit(request)
         await self._steps.check_handshake(request, path)
-        await self._steps.load_shedder.begin(request.client_address)
+        await self._steps.load_shedder.begin(request.client_address, request.gone)
         stream = await self._opener.open(request, token, claims)
         two_way: TwoWayStream | None = None
         try:

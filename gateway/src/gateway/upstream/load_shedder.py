@@ -2,11 +2,17 @@
 
 import asyncio
 import time
-from collections import OrderedDict
+from bisect import insort
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from operator import itemgetter
+from typing import Any
 
 from chassis.addresses import site_of
 from chassis.errors import Unavailable
 from prometheus_client import Counter
+
+from gateway.http.request import ClientGone
 
 HOLD_SECONDS_MAX = 0.25
 """At most this long, whatever the service asks for: its other pods may have capacity."""
@@ -37,7 +43,8 @@ class LoadShedder:
     as it has room for, and one too many after a while, with which it starts again.
 
     Whose call is made is not left to who comes first, which is who sends the most: a site (a network that may
-    be one customer's) that was not served lately gets the next turn, and waits for it.
+    be one customer's) that was not served lately gets the next turn, and waits for it. A client that leaves
+    while it waits gives its turn to the next one.
     """
 
     def __init__(self, method: str) -> None:
@@ -48,6 +55,8 @@ class LoadShedder:
         self._next_at = 0.0
         self._retry_after_seconds: float | None = None
         self._served: OrderedDict[str, float] = OrderedDict()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._turns: list[tuple[float, asyncio.TimerHandle]] = []
 
     def check(self, address: str) -> None:
         """Returns if the service may be called for a client, now or at a turn that is near enough.
@@ -67,14 +76,16 @@ class LoadShedder:
             self._held.inc()
             raise Unavailable(retry_after_seconds=self._retry_after_seconds)
 
-    async def begin(self, address: str) -> None:
+    async def begin(self, address: str, gone: Callable[[], Awaitable[object]]) -> None:
         """Returns when the service may be called for a client, and counts on its being called.
 
         Args:
             address: The client's.
+            gone: Returns when the client has left.
 
         Raises:
             Unavailable: it reported overload just now.
+            ClientGone: the client left while it waited.
         """
         self.check(address)
         if not self._hold_seconds:
@@ -87,8 +98,13 @@ class LoadShedder:
         else:
             self._hold_seconds = 0.0
             self._served.clear()
-        if turn > now:
-            await asyncio.sleep(turn - now)
+        if turn <= now:
+            return
+        try:
+            await self._wait(turn, turn - now, gone)
+        except BaseException:
+            self._served.pop(site_of(address), None)
+            raise
 
     def record(self, refusal: Unavailable, address: str) -> None:
         """Spaces calls by the time that the refusal of a client's call says, if it does.
@@ -101,6 +117,40 @@ class LoadShedder:
             self._refused_at = time.monotonic()
             self._next_at = self._refused_at + self._hold_seconds
             self._retry_after_seconds = refusal.retry_after_seconds
+
+    async def _wait(self, turn: float, seconds: float, gone: Callable[[], Awaitable[object]]) -> None:
+        """Waits for a turn: this one, or an earlier one of a client that has left."""
+        loop = asyncio.get_running_loop()
+        own: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(own)
+        insort(self._turns, (turn, loop.call_later(seconds, self._take_turn)), key=itemgetter(0))
+        left: asyncio.Future[object] = asyncio.ensure_future(gone())
+        awaited: set[asyncio.Future[Any]] = {own, left}
+        try:
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            has_left = left.done() or not own.done()
+            if has_left:
+                self._pass_on(own)
+            left.cancel()
+        if has_left:
+            raise ClientGone
+
+    def _take_turn(self) -> None:
+        del self._turns[0]
+        self._waiting.popleft().set_result(None)
+
+    def _pass_on(self, own: "asyncio.Future[None]") -> None:
+        """Lets those behind a client that has left move up, so that the last turn is free."""
+        if not own.done():
+            self._waiting.remove(own)
+        elif self._waiting:
+            self._waiting.popleft().set_result(None)
+        free = time.monotonic()
+        if self._turns:
+            free, timer = self._turns.pop()
+            timer.cancel()
+        self._next_at = min(self._next_at, free)
 
     def _paced(self, now: float) -> float:
         """Returns which part of the time has passed for which calls are spaced."""
