@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import math
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -45,15 +45,26 @@ MASTER_KEY = bytes(range(32))
 
 @dataclass
 class FakeEmbedder:
-    """`Embedder` whose vectors follow from the words of a text; it may be down."""
+    """`Embedder` whose vectors follow from the words of a text; it may be down.
+
+    Attributes:
+        embedded: How many passages it has embedded.
+        meanwhile: Awaited after passages have been embedded.
+    """
 
     model: str = "fake"
     dimensions: int = DIMENSIONS
     is_down: bool = False
+    embedded: int = 0
+    meanwhile: Callable[[], Awaitable[object]] | None = None
 
     async def embed_passages(self, texts: Sequence[str]) -> list[Vector]:
         """Returns a vector for each text."""
-        return [await self.embed_query(text) for text in texts]
+        vectors = [await self.embed_query(text) for text in texts]
+        self.embedded += len(texts)
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        return vectors
 
     async def embed_query(self, text: str) -> Vector:
         """Returns the vector of a question."""

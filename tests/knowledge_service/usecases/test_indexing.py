@@ -7,7 +7,7 @@ from chassis.ids import uuid7
 from knowledge_service.domain.document import IndexState
 from knowledge_service.domain.embedder import EmbedderUnavailable
 from knowledge_service.usecases.documents import GetDocument
-from knowledge_service.usecases.indexing import RETRY_SECONDS
+from knowledge_service.usecases.indexing import EMBEDDED_AT_ONCE, RETRY_SECONDS
 from knowledge_service.usecases.progress import StreamProgress
 
 from tests.knowledge_service.knowledge import FakeEmbedder, Knowledge, a_user
@@ -44,6 +44,26 @@ async def test_its_vectors_come_in_the_background(knowledge: Knowledge) -> None:
     assert stored.index_state("fake") is IndexState.COMPLETE
     assert not await knowledge.index_waiting()
     assert not (await knowledge.search(ada)).degraded
+
+
+@pytest.mark.parametrize("change", ["deleted", "written"])
+async def test_a_document_that_is_gone_is_embedded_no_further(knowledge: Knowledge, change: str) -> None:
+    """What its owner deletes or writes again meanwhile is not worth the rest; other passages come sooner."""
+    ada, document_id, embedder = a_user(), uuid7(), knowledge.embedder
+
+    async def meanwhile() -> None:
+        embedder.meanwhile = None
+        if change == "deleted":
+            await knowledge.delete_document(caller=ada, document_id=document_id)
+        else:
+            await knowledge.put(ada, "Another text.", document_id=document_id)
+
+    embedder.meanwhile = meanwhile
+    long = "\n\n".join(f"# Part {number}\n\nWarfarin and grapefruit. " + "a " * 500 for number in range(150))
+    await knowledge.put(ada, long, document_id=document_id)
+
+    assert embedder.embedded == EMBEDDED_AT_ONCE + (change == "written")
+    assert await knowledge.found(ada) == (set() if change == "deleted" else {document_id})
 
 
 async def test_another_model_embeds_again_while_documents_stay_found(knowledge: Knowledge) -> None:

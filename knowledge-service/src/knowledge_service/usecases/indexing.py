@@ -27,8 +27,15 @@ RETRY_SECONDS = 30.0
 BACKGROUND_EMBEDDING_SECONDS = 600.0
 """How long the background waits for the vectors of one document."""
 
+EMBEDDED_AT_ONCE = 64
+"""Passages after whose embedding it is checked that the document still is what is being embedded."""
+
 REMOVALS_MAX = 100
 """Deleted documents that one run of the background removes from the index."""
+
+
+class _OutdatedError(Exception):
+    """The document was deleted or changed while it was embedded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,10 @@ class IndexDocument:
             text = await unit.documents.text(document_id)
         # A mebibyte of text takes a tenth of a second and more.
         cut, terms = await asyncio.to_thread(self._cut, document, text)
-        vectors = await self._embed(document, cut, embedding_seconds)
+        try:
+            vectors = await self._embed(document, cut, embedding_seconds)
+        except _OutdatedError:
+            return None
         passages = [_passage(document, each) for each in cut]
         dense: Sequence[Vector | None] = [None] * len(cut) if vectors is None else vectors
         entries = [
@@ -93,13 +103,19 @@ class IndexDocument:
         """Returns a vector per passage; None for a document that has to be found by its words for now.
 
         Raises:
+            _OutdatedError: the document was deleted or changed meanwhile.
             EmbedderUnavailable: the document is found by its words already.
         """
         if self.embedder is None:
             return None
+        texts = [each.in_context(document.title) for each in cut]
+        vectors: list[Vector] = []
         try:
             async with asyncio.timeout(seconds):
-                return await self.embedder.embed_passages([each.in_context(document.title) for each in cut])
+                for begin in range(0, len(texts), EMBEDDED_AT_ONCE):
+                    if begin:
+                        await self._require_current(document)
+                    vectors += await self.embedder.embed_passages(texts[begin : begin + EMBEDDED_AT_ONCE])
         except (EmbedderUnavailable, TimeoutError) as error:
             if document.indexed_version == document.version:
                 raise EmbedderUnavailable from error
@@ -110,6 +126,13 @@ class IndexDocument:
                 error=type(error).__name__,
             )
             return None
+        return vectors
+
+    async def _require_current(self, document: Document) -> None:
+        async with self.units.statements() as unit:
+            present = await unit.documents.find(document.id)
+        if present is None or present.version != document.version:
+            raise _OutdatedError
 
     async def _store(
         self, document: Document, passages: Sequence[Passage], entries: Sequence[IndexEntry], model: str
