@@ -158,6 +158,34 @@ def _more(lines: Lines) -> None:
     lines.append(lines[1])
 
 
+def _a_remark(lines: Lines) -> None:
+    lines[2]["entry"]["remark"] = "approved"
+
+
+def _a_remark_beside(lines: Lines) -> None:
+    lines[2]["remark"] = "approved"
+
+
+def _a_remark_at_the_beginning(lines: Lines) -> None:
+    lines[0]["after"]["remark"] = "approved"
+
+
+def _a_remark_on_the_key(lines: Lines) -> None:
+    lines[-2]["key"]["remark"] = "approved"
+
+
+def _a_remark_on_the_head(lines: Lines) -> None:
+    lines[-1]["remark"] = "approved"
+
+
+def _two_keys(lines: Lines) -> None:
+    lines.insert(-1, lines[-2])
+
+
+def _no_number(lines: Lines) -> None:
+    lines[2]["entry"]["remark"] = float("nan")
+
+
 @pytest.mark.parametrize(
     ("tamper", "problem"),
     [
@@ -172,6 +200,13 @@ def _more(lines: Lines) -> None:
         (_later, "has a signature that is not its key's"),
         (_another_form, "line 2 is not a line of an audit export"),
         (_more, "line 8 comes after the head"),
+        (_a_remark, "line 3 is not a line of an audit export"),
+        (_a_remark_beside, "line 3 is not a line of an audit export"),
+        (_a_remark_at_the_beginning, "line 1 is not a line of an audit export"),
+        (_a_remark_on_the_key, "line 6 is not a line of an audit export"),
+        (_a_remark_on_the_head, "line 7 is not a line of an audit export"),
+        (_two_keys, "line 7 is not a line of an audit export"),
+        (_no_number, "line 3 is not a line of an audit export"),
     ],
 )
 async def test_a_file_that_was_touched(
@@ -191,7 +226,48 @@ async def test_a_file_that_was_touched(
     assert problem in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"null\n", b'{"kind": "other"}\n', b"not JSON"])
+async def test_a_name_that_is_there_twice(service: Service, environment: Environment, tmp_path: Path) -> None:
+    """The last one is what was signed, the first one is what a person reads."""
+    await _happen(service)
+    file = tmp_path / "audit.jsonl"
+    await ran(environment, "audit", "export", "--output", str(file))
+    file.write_text(file.read_text().replace('"entry":{', '"entry":{"action":"users.delete",', 1))
+
+    with pytest.raises(NotAnExport, match="line 2 is not a line of an audit export"):
+        audit_files.verify(file)
+
+
+async def test_two_exports_at_once(service: Service, environment: Environment, tmp_path: Path) -> None:
+    """One of them goes on, the other says why it does not; what a killed one left hinders none."""
+    await _happen(service)
+    folder, file = tmp_path / "folder", tmp_path / "audit.jsonl"
+    folder.mkdir()
+    for output, unfinished in (
+        (folder, folder / "audit.unfinished"),
+        (file, tmp_path / f"{file.name}.unfinished"),
+    ):
+        export = ("audit", "export", "--output", str(output))
+        with audit_files.held(output):
+            status, said = await ran(environment, *export)
+            assert (status, "another export goes there just now" in said) == (2, True), said
+            assert unfinished.exists()
+        assert not unfinished.exists()
+
+        unfinished.write_text("half a li")
+        unfinished.chmod(0o666)
+        assert (await ran(environment, *export))[0] == 0
+        assert not unfinished.exists()
+
+    exports = [file, *folder.iterdir()]
+    assert [stat.S_IMODE(each.stat().st_mode) for each in exports] == [0o600] * 2
+    assert (await ran(ALONE, "audit", "verify", str(folder)))[0] == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe", b"[]", b"null\n", b'{"kind": "other"}\n', b"not JSON", b"[" * 100_000],
+    ids=len,
+)
 async def test_any_other_file_is_refused_in_words(content: bytes, tmp_path: Path) -> None:
     """Nothing that is read makes it stumble."""
     file = tmp_path / "other"

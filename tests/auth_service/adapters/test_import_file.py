@@ -1,12 +1,16 @@
-"""The file of an import is read twice, and has to be the same both times."""
+"""The file of an import is read twice, has to be the same both times, and may hold anything."""
 
+import json
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from auth_service.adapters.import_file import ChangedFile, open_json_lines
-from auth_service.domain.user_import import ImportRow
+from auth_service.domain.user_import import ImportRow, RefusedRow
+
+from tests.auth_service.adapters.test_foreign_hashes import HASHES
 
 ROW = '{"email": "%s@example.com", "full_name": "Ada", "created_at": "2019-03-04T05:06:07Z"}\n'
 
@@ -49,3 +53,38 @@ def test_a_pipe_is_read_twice(tmp_path: Path) -> None:
     with open_json_lines(path) as file:
         writer.join()
         assert list(file.rows()) == list(file.rows()) != []
+
+
+def _damaged(text: str) -> Iterator[str]:
+    """Yields a text with each of its characters left out, doubled, or replaced."""
+    for at, character in enumerate(text):
+        for other in ("", character * 2, "$", "=", "4", "\0", "\u0664", "\u00e9", "\u017f", "\U0001f600"):
+            yield text[:at] + other + text[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("field", "texts"),
+    [
+        ("password_hash", list(HASHES.values())),
+        ("totp_secret", ["JBSWY3DPEHPK3PXP"]),
+        ("created_at", ["2019-03-04T05:06:07Z"]),
+        ("email", ["ada@stra\u00dfe.example"]),
+        ("full_name", ["Ada Lovelace"]),
+    ],
+)
+def test_a_damaged_field_refuses_its_row_alone(field: str, texts: list[str], tmp_path: Path) -> None:
+    """Whatever a field holds, the check goes on; digits and letters of other scripts are none of base32."""
+    row = json.loads(ROW % "ada")
+    damaged = [each for text in texts for each in _damaged(text)]
+    path = tmp_path / "users.jsonl"
+    path.write_text("".join(json.dumps(row | {field: each}) + "\n" for each in damaged))
+
+    with open_json_lines(path) as file:
+        rows = list(file.rows())
+
+    assert len(rows) == len(damaged)
+    assert any(isinstance(each, RefusedRow) for each in rows)
+    if field == "totp_secret":
+        assert all(
+            text.isascii() or isinstance(each, RefusedRow) for text, each in zip(damaged, rows, strict=True)
+        )

@@ -1,11 +1,14 @@
 """Files of the audit chain: written whole or not at all, and read without a database."""
 
 import errno
+import fcntl
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from auth_service.adapters.audit_heads import verify_head
 from auth_service.adapters.master_key import public_key, thumbprint
@@ -18,36 +21,21 @@ _NAME = re.compile(r"audit-(\d{12})-(\d{12})\.jsonl")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where an export goes.
+    """Where an export goes, held against other exports.
 
     Attributes:
         output: The file, or the folder that gets one.
         is_folder: Which of the two.
         after: Where the exports that are there end.
+        unfinished: Where it is written; the file gets its name once it is whole.
+        text: The open file.
     """
 
     output: Path
     is_folder: bool
     after: Anchor
-
-    @classmethod
-    def at(cls, output: Path) -> "Place":
-        """Looks at what is there.
-
-        Raises:
-            NotAnExport: the newest file of the folder is damaged.
-            FileExistsError: the file is there already.
-            OSError: the folder cannot be read.
-        """
-        if output.is_dir():
-            exported = _exports(output)
-            after = verify(exported[-1]).end if exported else BEGINNING
-            return cls(output=output, is_folder=True, after=after)
-        if output.exists():
-            raise FileExistsError(
-                errno.EEXIST, "it exists already; name another file or remove it", str(output)
-            )
-        return cls(output=output, is_folder=False, after=BEGINNING)
+    unfinished: Path
+    text: TextIO
 
     def file(self, head: SignedHead) -> Path:
         """Returns the file that a head closes; in a folder its name has the first entry and the last."""
@@ -74,24 +62,82 @@ def _exports(folder: Path) -> Sequence[Path]:
     return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
 
 
-async def write(path: Path, lines: AsyncIterator[str]) -> None:
-    """Writes a file that only its owner may read; when that fails there is none.
+@contextmanager
+def held(output: Path) -> Iterator[Place]:
+    """Holds a folder or a file from the look at what is there until an export is written, or given up.
+
+    Two exports that begin at the same entry would leave a folder whose files no longer follow one another.
 
     Raises:
-        OSError: it cannot be written.
+        NotAnExport: the newest file of the folder is damaged.
+        FileExistsError: the file is there already.
+        BlockingIOError: another export goes there just now.
+        OSError: the folder cannot be read, or not be written.
     """
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    is_folder = output.is_dir()
+    path = output / "audit.unfinished" if is_folder else output.with_name(output.name + ".unfinished")
+    with _locked(path) as text:
+        try:
+            after = BEGINNING
+            if not is_folder and output.exists():
+                raise FileExistsError(
+                    errno.EEXIST, "it exists already; name another file or remove it", str(output)
+                )
+            if is_folder and (exported := _exports(output)):
+                after = verify(exported[-1]).end
+            yield Place(output=output, is_folder=is_folder, after=after, unfinished=path, text=text)
+        finally:
+            if _is_still(path, text):
+                path.unlink()
+
+
+def _locked(path: Path) -> TextIO:
+    """Returns a new file that only its owner may read, locked; what a killed export left there goes.
+
+    Raises:
+        BlockingIOError: another export has it.
+        OSError: it cannot be made.
+    """
+    while True:
+        is_left = path.exists()
+        flags = os.O_WRONLY | os.O_NOFOLLOW | (0 if is_left else os.O_CREAT | os.O_EXCL)
+        try:
+            text = os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8", newline="\n")
+        except (FileNotFoundError, FileExistsError):
+            if is_left == path.exists():
+                raise
+            continue
+        try:
+            fcntl.flock(text, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            text.close()
+            raise BlockingIOError(error.errno, "another export goes there just now", str(path)) from error
+        if _is_still(path, text):
+            if not is_left:
+                return text
+            path.unlink()
+        text.close()
+
+
+def _is_still(path: Path, file: TextIO) -> bool:
+    """Whether the name is the open file's: it may have been renamed or removed since it was opened."""
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as output:
-            async for line in lines:
-                output.write(line)
-            output.flush()
-            os.fsync(output.fileno())
-        unfinished.rename(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+async def write(place: Place, path: Path, lines: AsyncIterator[str]) -> None:
+    """Writes the file of a place.
+
+    Raises:
+        OSError: it cannot be written; there is no file then.
+    """
+    async for line in lines:
+        place.text.write(line)
+    place.text.flush()
+    os.fsync(place.text.fileno())
+    place.unfinished.rename(path)
 
 
 def verify(path: Path, kids: frozenset[str] = frozenset()) -> FileReport:

@@ -229,7 +229,7 @@ def _hex(text: str) -> bytes:
 
 _B64 = "[A-Za-z0-9+/.]+={0,2}"
 _SALT = r"[^$\x00-\x1f\x7f]+"
-_BCRYPT_COST = r"(0?[4-9]|[12]\d|3[01])"
+_BCRYPT_COST = r"(0[4-9]|[12]\d|3[01])"
 _BCRYPT = rf"(?P<hash>\$2[aby]\${_BCRYPT_COST}\$[A-Za-z0-9./]{{53}})"
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], ForeignHash]], ...] = tuple(
     (re.compile(pattern, re.ASCII), read)
@@ -246,7 +246,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], ForeignHash]], ..
         (rf"bcrypt_sha256\${_BCRYPT}", _django_bcrypt_sha256),
         (
             (
-                rf"\$bcrypt-sha256\$(v=(?P<version>2),t=)?(?P<ident>2[ab]),(r=)?(?P<cost>{_BCRYPT_COST})"
+                rf"\$bcrypt-sha256\$(v=(?P<version>2),t=)?(?P<ident>2[ab]),(r=)?(?P<cost>{_BCRYPT_COST}|[4-9])"
                 r"\$(?P<salt>[A-Za-z0-9./]{22})\$(?P<rest>[A-Za-z0-9./]{31})"
             ),
             _passlib_bcrypt_sha256,

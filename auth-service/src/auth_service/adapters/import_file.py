@@ -197,10 +197,14 @@ def _explained(kind: str, location: tuple[int | str, ...], message: str) -> str:
 
 
 def _squeezed(secret: str) -> str:
-    return secret.replace(" ", "").replace("-", "").rstrip("=").upper()
+    plain = secret.replace(" ", "").replace("-", "").rstrip("=")
+    # Other letters are left as they are, to be refused: the upper case of a long s is `S`.
+    return plain.upper() if plain.isascii() else plain
 
 
 def _is_totp(secret: str) -> bool:
+    if not secret.isascii():
+        return False
     try:
         return len(base64.b32decode(secret + "=" * (-len(secret) % 8))) in _TOTP_BYTES
     except binascii.Error:

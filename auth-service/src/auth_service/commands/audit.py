@@ -117,8 +117,8 @@ def export(output: Path, until: datetime | None) -> int:
     """Writes the chain to a file, or what is new to a folder; returns the exit status."""
     settings = load(AuditSettings)
     try:
-        place = audit_files.Place.at(output)
-        exported = asyncio.run(commands.export_audit(settings, place, until or datetime.now(UTC)))
+        with audit_files.held(output) as place:
+            exported = asyncio.run(commands.export_audit(settings, place, until or datetime.now(UTC)))
     except ChainBroken as error:
         print(f"audit export: nothing was written: {error.details['problem']}", file=sys.stderr)
         return BROKEN

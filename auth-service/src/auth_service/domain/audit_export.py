@@ -3,8 +3,9 @@
 A file is JSON lines. The first has the file's kind and the entry after which it begins; then comes a
 line per entry, with its place, its hash and its canonical form; then the public key, and last the
 head of the last entry, signed by that key. The hashes are those of the chain, so a file is valid if its
-last hash is the one that was signed. Clients that are stored beside the chain are not exported, since a
-file outlives their erasure; the commitments are.
+last hash is the one that was signed, and if it holds nothing else: a member that no hash covers, or that is
+there twice, would pass for what was signed. Clients that are stored beside the chain are not exported, since
+a file outlives their erasure; the commitments are.
 """
 
 import base64
@@ -103,6 +104,7 @@ def read(lines: Iterable[str], verify_head: VerifyHead) -> FileReport:
         after = Anchor(
             sequence=int(opening["after"]["sequence"]), hash=bytes.fromhex(opening["after"]["hash"])
         )
+        _require_same(opening, first_line(after))
     walk, keys = ChainWalk(after.sequence, after.hash), dict[str, ExportedKey]()
     head: SignedHead | None = None
     for number, line in numbered:
@@ -110,12 +112,12 @@ def read(lines: Iterable[str], verify_head: VerifyHead) -> FileReport:
             raise NotAnExport(f"line {number} comes after the head")
         with _reading(number):
             if "key" in line:
-                key = ExportedKey(**{name: str(line["key"][name]) for name in ("kid", "x", "y")})
-                keys[key.kid] = key
+                _learn(keys, line)
             elif "head" in line:
                 head = _head(line["head"])
+                _require_same(line, head_line(head))
             else:
-                walk.step(_chained(line))
+                _step(walk, line)
     if head is None:
         raise NotAnExport("the last line is not a signed head: the file was cut off")
     if head.sequence < walk.sequence:
@@ -126,20 +128,49 @@ def read(lines: Iterable[str], verify_head: VerifyHead) -> FileReport:
     return FileReport(after=after, chain=ChainReport.of(walk), head=head)
 
 
+def _learn(keys: dict[str, ExportedKey], line: Mapping[str, Any]) -> None:
+    key = ExportedKey(**{name: str(line["key"][name]) for name in ("kid", "x", "y")})
+    _require_same(line, key_line(key))
+    if keys:
+        raise ValueError("another key")
+    keys[key.kid] = key
+
+
+def _step(walk: ChainWalk, line: Mapping[str, Any]) -> None:
+    chained = _chained(line)
+    walk.step(chained)
+    if walk.problem is None:
+        _require_same(line, entry_line(chained))
+
+
 @contextmanager
 def _reading(number: int) -> Iterator[None]:
     """Turns any error of parsing a line into `NotAnExport`."""
     try:
         yield
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise NotAnExport(f"line {number} is not a line of an audit export") from error
 
 
 def _parsed(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, text in enumerate(lines, start=1):
         with _reading(number):
-            line = dict(json.loads(text))
+            line = dict(json.loads(text, object_pairs_hook=_unambiguous))
         yield number, line
+
+
+def _unambiguous(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns the object; of a name that is there twice, readers take different values."""
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _require_same(line: Mapping[str, Any], written: str) -> None:
+    """Requires that a line holds what was understood of it, and no more; order and spaces do not matter."""
+    if line != json.loads(written):
+        raise ValueError("there is more")
 
 
 def _chained(line: Mapping[str, Any]) -> ChainedEntry:

@@ -87,7 +87,7 @@ async def export_audit(
         if head is None:
             return None
         path = place.file(head)
-        await write(path, export.lines(place.after, head))
+        await write(place, path, export.lines(place.after, head))
         return path, place.after, head
 
 
