@@ -11,6 +11,7 @@ from health_aggregator.domain.state import State, Status
 from health_aggregator.page import charts, glyphs
 from health_aggregator.page.document import document
 from health_aggregator.page.graph import graph
+from health_aggregator.page.reports import report
 from health_aggregator.page.words import Words, duration, time_element
 
 _INCIDENTS = 30
@@ -101,13 +102,8 @@ def _story(words: Words, content: PageContent) -> str:
 def _sentence(words: Words, component: Component) -> str:
     degraded = component.degraded and component.state in {State.UP, State.SUSPECT}
     predicate = words("is.degraded" if degraded else f"is.{component.state.value}")
-    error = f" ({_error(component.error)})" if component.error else ""
+    error = f" ({report(words, component.error)})" if component.error else ""
     return f"<strong>{escape(component.name)}</strong> {predicate}{error}"
-
-
-def _error(error: str) -> str:
-    """Returns an error, which checks report in English."""
-    return f'<span lang="en">{escape(error)}</span>'
 
 
 def _components(words: Words, content: PageContent) -> str:
@@ -146,7 +142,7 @@ def _row(words: Words, component: Component, content: PageContent) -> str:
 def _facts(words: Words, component: Component, at: datetime) -> str:
     facts = [words("components.for", duration=time_element(component.since, duration(at - component.since)))]
     if component.error and component.state is not State.STALE:
-        facts.append(_error(component.error))
+        facts.append(report(words, component.error))
     if component.state is State.STALE:
         facts.append(words("components.too_old"))
     if component.caused_by:
@@ -203,7 +199,7 @@ def _incident(words: Words, incident: Incident, at: datetime) -> str:
         span = words("incidents.ended", start=start, end=end, duration=duration(ended - started))
     facts = [f"<strong>{escape(incident.component)}</strong>", words(f"state.{incident.worst.value}")]
     if incident.error:
-        facts.append(_error(incident.error))
+        facts.append(report(words, incident.error))
     if incident.caused_by:
         facts.append(words("components.because_of", cause=escape(incident.caused_by)))
     return f'<li>{glyph}<div><p>{" · ".join(facts)}</p><p class="span">{span}</p></div></li>'
