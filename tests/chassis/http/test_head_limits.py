@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import uvicorn
 from chassis.http import head_limits
 from chassis.http.head_limits import HeadLimitProtocol
+from chassis.http.refused_requests import EXTENSION
 from devstack.ports import free_port
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
@@ -19,11 +21,18 @@ POST = b"POST / HTTP/1.1\r\nHost: vestibule\r\nContent-Length: 2\r\n\r\n{}"
 
 
 async def _answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    del scope
-    await receive()
-    start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
+    refusal: Any = (scope.get("extensions") or {}).get(EXTENSION)  # type: ignore[attr-defined]
+    if scope["path"] == "/slow":  # type: ignore[typeddict-item]
+        await asyncio.sleep(1.2 * LIMIT_SECONDS)  # Asking for the body would have more read.
+    elif refusal is None:
+        await receive()
+    status = 200 if refusal is None else refusal.status
+    start = {"type": "http.response.start", "status": status, "headers": [(b"content-length", b"2")]}
     await send(start)  # type: ignore[arg-type]
     await send({"type": "http.response.body", "body": b"ok", "more_body": False})
+
+
+vars(_answer)["answers_refusals"] = True
 
 
 @pytest.fixture(name="port")
@@ -32,7 +41,13 @@ async def _port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(head_limits, "HEAD_SECONDS", LIMIT_SECONDS)
     port = free_port()
     config = uvicorn.Config(
-        _answer, port=port, http=HeadLimitProtocol, lifespan="off", log_config=None, timeout_keep_alive=30
+        _answer,
+        port=port,
+        http=HeadLimitProtocol,
+        lifespan="off",
+        log_config=None,
+        timeout_keep_alive=30,
+        proxy_headers=False,  # It would hide that the app answers refusals.
     )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
@@ -74,6 +89,53 @@ async def test_half_a_head(port: int, before: bytes) -> None:
 
     assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
     writer.close()
+
+
+@pytest.mark.parametrize("before", [GET, POST, GET + POST])
+async def test_half_a_head_in_one_packet_with_a_request(port: int, before: bytes) -> None:
+    """It has no more time than one that comes alone."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(before + GET[:-4])
+    async with asyncio.timeout(SLOW_MACHINE_SECONDS):
+        *answers, last = (await reader.read()).split(b"HTTP/1.1 ")[1:]
+
+    assert [answer[:3] for answer in answers] == [b"200"] * before.count(b" / ")
+    assert last.startswith(b"408 ")
+    writer.close()
+
+
+async def test_a_head_that_cannot_be_read_yet_is_not_timed(port: int) -> None:
+    """Earlier requests take their time, and nothing is read meanwhile."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    slow = GET.replace(b"/", b"/slow", 1)
+    writer.write(slow + slow + GET[:-4])
+    await asyncio.sleep(LIMIT_SECONDS / 10)
+    writer.write(GET[-4:])
+    async with asyncio.timeout(SLOW_MACHINE_SECONDS):
+        for _ in range(3):
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+@pytest.mark.parametrize("before", [b"", GET, POST])
+@pytest.mark.parametrize("cut", [0, 40, 30_000], ids=["whole", "cut early", "cut late"])
+async def test_a_head_of_any_place_is_bounded(port: int, before: bytes, cut: int) -> None:
+    """Also one that begins in one packet with the request before it."""
+    for size, status in ((head_limits.HEAD_BYTES_MAX - 1024, b"200"), (head_limits.HEAD_BYTES_MAX, b"431")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = GET[:-2] + b"X-Long: " + b"a" * size + b"\r\n\r\n"
+        if cut:
+            writer.write(before + head[:cut])
+            await asyncio.sleep(LIMIT_SECONDS / 10)
+            writer.write(head[cut:])
+        else:
+            writer.write(before + head)
+        async with asyncio.timeout(SLOW_MACHINE_SECONDS):
+            for expected in [b"200"] * bool(before) + [status]:
+                assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == expected
+                if expected == b"200":
+                    await reader.readexactly(2)
+        writer.close()
 
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: vestibule\r\nTransfer-Encoding: chunked\r\n\r\n"

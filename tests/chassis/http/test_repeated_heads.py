@@ -96,6 +96,20 @@ async def test_a_repeat_is_answered_by_what_the_app_left() -> None:
     assert app.ids == [b""] * 4
 
 
+@pytest.mark.parametrize("before", [HEAD, b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n{}"])
+async def test_the_rest_of_a_head_is_no_head(before: bytes) -> None:
+    """Though its bytes are those of one: they end the field that came with the request before."""
+    app = App()
+    async with open_http(app, host="127.0.0.1", port=0) as server, connected(server) as client:
+        assert await client.ask(HEAD) == READ
+        await client.ask(before + b"GET /other HTTP/1.1\r\nhost: h\r\nx-field: ")
+        # Two fields `host`, of which this app knows nothing, in one request.
+        assert await client.ask(HEAD) == READ
+        assert await client.ask(HEAD) == REPEATED
+
+    assert len(app.extension) == 3
+
+
 @pytest.mark.parametrize("name", [b"X-Request-ID", b"x-request-id", b"X-Request-Id"])
 async def test_the_request_id_is_no_part_of_a_head(name: bytes) -> None:
     """It is given to the answer, which decides whether it can be kept."""

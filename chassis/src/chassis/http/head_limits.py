@@ -25,7 +25,15 @@ class HeadLimitProtocol(RefusingProtocol):
     """uvicorn's protocol for HTTP/1.1, with limits on request heads."""
 
     _head_due: asyncio.TimerHandle | None = None
+    _head_begun = False
+    """Whether the parser is within a head."""
+
     _head_bytes = 0
+    """How many bytes were read while it was, or before a head began."""
+
+    _head_uncounted = False
+    """Whether the head began in one read with what came before it, and so was not counted from there."""
+
     _surplus_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -44,18 +52,29 @@ class HeadLimitProtocol(RefusingProtocol):
             self.refuse(TOO_MUCH)
         elif self._head_bytes > HEAD_BYTES_MAX:
             self.refuse(TOO_LONG)
-        elif self._in_head and self._head_bytes and self._head_due is None:
-            # Most heads arrive in one piece and do not get here.
-            self._head_due = self.loop.call_later(HEAD_SECONDS, self.refuse, TOO_SLOW)
+        else:
+            self._time_head()
+
+    def on_message_begin(self) -> None:
+        """Begins a head."""
+        super().on_message_begin()
+        self._head_begun = True
+        self._head_uncounted = not self._head_bytes
 
     def on_headers_complete(self) -> None:
         """Ends the head's limits."""
-        if self._head_bytes > HEAD_BYTES_MAX and self._head_size() > HEAD_BYTES_MAX:
+        if (self._head_uncounted or self._head_bytes > HEAD_BYTES_MAX) and self._head_size() > HEAD_BYTES_MAX:
             self.misread = TOO_LONG
             raise ValueError(TOO_LONG.message)
         super().on_headers_complete()
+        self._head_begun = False
         self._head_bytes = 0
         self._cancel_timeout()
+
+    def on_response_complete(self) -> None:
+        """Goes on with what was read behind the request that is answered."""
+        super().on_response_complete()
+        self._time_head()
 
     def on_body(self, body: bytes) -> None:
         """Exempts body bytes from the limit until the response is complete."""
@@ -73,6 +92,17 @@ class HeadLimitProtocol(RefusingProtocol):
         self._cancel_timeout()
         super().connection_lost(exc)
 
+    def _time_head(self) -> None:
+        """Starts the timeout of a head that has begun, once its rest can be read."""
+        if (
+            (self._head_begun or self._head_bytes)  # Most heads arrive in one piece, and end here.
+            and self._in_head
+            and self._head_due is None
+            and not self.pipeline
+            and not self.flow.read_paused
+        ):
+            self._head_due = self.loop.call_later(HEAD_SECONDS, self.refuse, TOO_SLOW)
+
     def _head_size(self) -> int:
         """Returns the size of a head that arrived in one piece, perhaps with part of a body."""
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -86,7 +116,7 @@ class HeadLimitProtocol(RefusingProtocol):
         """Refuses the request, or just closes an idle connection."""
         self._cancel_timeout()
         transport: Any = self.transport
-        if refusal is TOO_SLOW and not self._head_bytes and transport is not None:
+        if refusal is TOO_SLOW and not (self._head_bytes or self._head_begun) and transport is not None:
             # Nothing was sent: a connection pool would take a response for that of its next request.
             transport.close()
         else:

@@ -103,6 +103,7 @@ class RepeatedHeadProtocol(ResponseWriterProtocol):
         return (
             self._in_head
             and not self._head_bytes
+            and not self._head_begun
             and not self._refused
             and (last is None or last.response_complete)
             and not self.pipeline
