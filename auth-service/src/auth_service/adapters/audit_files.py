@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -15,6 +16,9 @@ from auth_service.adapters.master_key import public_key, thumbprint
 from auth_service.domain.audit import BEGINNING, Anchor
 from auth_service.domain.audit_export import ExportedKey, FileReport, NotAnExport, read
 from auth_service.domain.audit_head import HeadFault, SignedHead
+
+LINE_MAX = 1_048_576
+"""Characters; what is longer is read in pieces, which are no lines of an export. An entry has hundreds."""
 
 _NAME = re.compile(r"audit-(\d{12})-(\d{12})\.jsonl")
 
@@ -163,9 +167,9 @@ def verify(path: Path, kids: frozenset[str] = frozenset()) -> FileReport:
         }
         return verify_head(believed, head)
 
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8") as file:
         try:
-            report = read(lines, head_fault)
+            report = read(iter(partial(file.readline, LINE_MAX), ""), head_fault)
         except NotAnExport as error:
             raise NotAnExport(f"{path}: {error}") from error
         except ValueError as error:
