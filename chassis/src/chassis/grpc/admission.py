@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from vestibule.api.v1 import options_pb2
 
+from chassis import ids
 from chassis.addresses import normal_address
 from chassis.errors import Forbidden, ServiceError, Unauthenticated
 from chassis.grpc.authorization import compile_authorization
@@ -29,7 +30,6 @@ from chassis.grpc.policy import Policy
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Authenticator, Claims
 from chassis.identity.service_tokens import ServiceTokens
-from chassis.ids import uuid7
 from chassis.tracing import traces
 
 Metadata: TypeAlias = Any
@@ -185,7 +185,7 @@ def _caller(sent: dict[str, str], service: str | None, claims: Claims | None, pe
         user_agent = sent.get(USER_AGENT_KEY, "")
         accept_language = sent.get(ACCEPT_LANGUAGE_KEY, "")
         request_id = sent.get(REQUEST_ID_KEY, "")
-    request_id = request_id or str(uuid7())
+    request_id = request_id or ids.request_id()
     if claims is None:
         return Caller(
             service=service,

@@ -1,4 +1,4 @@
-"""Versions of a user as strong HTTP entity tags, such as `"7-lx2k4a8p"`.
+"""Versions of a user as strong HTTP entity tags, such as `"7-19c3f5a8e40"`.
 
 A tag contains the version and the last sign-in, since both are part of the response.
 `If-Match` compares the version alone, so a sign-in elsewhere does not invalidate a change.
@@ -10,13 +10,12 @@ from user_service.domain.user import User
 
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _LIST = re.compile(rf"\s*{_TAG.pattern}\s*(,\s*({_TAG.pattern}\s*)?)*")
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def etag(user: User) -> str:
     """Returns the entity tag of a user."""
     signed_in = 0 if user.last_login_at is None else round(user.last_login_at.timestamp() * 1000)
-    return f'"{user.version}-{_base36(signed_in)}"'
+    return f'"{user.version}-{signed_in:x}"'
 
 
 def matches(if_match: str, user: User) -> bool:
@@ -30,11 +29,3 @@ def matches(if_match: str, user: User) -> bool:
         return False
     version = str(user.version)
     return any(not weak and opaque.partition("-")[0] == version for weak, opaque in _TAG.findall(if_match))
-
-
-def _base36(number: int) -> str:
-    digits = ""
-    while number:
-        number, rest = divmod(number, 36)
-        digits = _DIGITS[rest] + digits
-    return digits or "0"

@@ -12,12 +12,15 @@ COLUMNS = """
     id, email, full_name, role, is_active, email_verified,
     version, created_at, updated_at, last_login_at, pending_email
 """
-"""The columns that `user_of` reads."""
+"""The columns that `user_of` reads, in the order of a `User`'s fields."""
+
+_ROLES = {role.value: role for role in Role}
 
 
 def user_of(row: asyncpg.Record) -> User:
     """Returns the user in a row."""
-    return User(**{**row, "role": Role(row["role"])})
+    user_id, email, full_name, role, *others = row
+    return User(user_id, email, full_name, _ROLES[role], *others)
 
 
 def texts_of(user: User) -> tuple[str, str, str, str, str, str]:

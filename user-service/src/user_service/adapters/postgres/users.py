@@ -15,6 +15,8 @@ from user_service.domain.errors import EmailTaken
 from user_service.domain.listing import Cursor, Filter, Sort
 from user_service.domain.user import User
 
+_FIND = f"SELECT {COLUMNS} FROM users.users WHERE id = $1"  # noqa: S608 of constants
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresUsers:
@@ -55,18 +57,12 @@ class PostgresUsers:
 
     async def find(self, user_id: UUID) -> User | None:
         """Returns a user as committed."""
-        row = await self.connection.fetchrow(
-            f"SELECT {COLUMNS} FROM users.users WHERE id = $1",  # noqa: S608 of constants
-            user_id,
-        )
+        row = await self.connection.fetchrow(_FIND, user_id)
         return None if row is None else user_of(row)
 
     async def lock(self, user_id: UUID) -> User | None:
         """Returns a user, locked against changes by others until the transaction ends."""
-        row = await self.connection.fetchrow(
-            f"SELECT {COLUMNS} FROM users.users WHERE id = $1 FOR UPDATE",  # noqa: S608 of constants
-            user_id,
-        )
+        row = await self.connection.fetchrow(f"{_FIND} FOR UPDATE", user_id)
         return None if row is None else user_of(row)
 
     async def save(self, user: User) -> None:
