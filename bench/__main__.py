@@ -18,7 +18,7 @@ EDGE = "edge"
 def main() -> None:
     """Measures, prints Markdown and keeps the raw results."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    given = edge.Plan(rounds=4, flood_seconds=3.0, stream_seconds=2.0)
+    given = edge.Plan()
     parts = (EDGE, *PARTS)
     parser.add_argument("--parts", nargs="*", choices=parts, default=parts, help="what to measure")
     parser.add_argument("--rounds", type=int, default=given.rounds)

@@ -26,8 +26,11 @@ BARE_SERVICE = "Starlette + grpc.aio, bare servicer"
 
 _UNSAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 
+EDGE = "edge"
+"""The process in front."""
+
 SERVICE = "service"
-"""The process behind the edge that takes the calls."""
+"""The process behind it that takes the calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Contestant:
     def watched(self, behind: dict[str, int]) -> dict[str, int]:
         """Returns the processes whose cost is measured, by name."""
         service = {} if self.service_pid is None else {SERVICE: self.service_pid}
-        return {"edge": self.pid, **behind, **service}
+        return {EDGE: self.pid, **behind, **service}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Comparison:
         stack: The system.
         contestants: In the order of the rounds.
         pace: Of the core in front.
+        pace_behind: Of the core of everything else.
         idle_percent: Of a core, what each service takes while nothing is asked, if it was measured. It has a
             limit of its own, and is no cost of a request.
     """
@@ -69,6 +73,7 @@ class Comparison:
     stack: Stack
     contestants: list[Contestant]
     pace: Pace
+    pace_behind: Pace
     idle_percent: dict[str, float] = field(default_factory=dict)
 
     def sign_in(self) -> str:
@@ -107,7 +112,9 @@ def ask(url: str, *, token: str = "", body: bytes | None = None) -> Any:
 def beside(stack: Stack, folder: Path, collector: str) -> Iterator[Comparison]:
     """Runs the contestants beside a running system, which takes part as it is."""
     with ExitStack() as running:
-        comparison = Comparison(stack, [], running.enter_context(Pace.kept(folder)))
+        in_front = running.enter_context(Pace.kept(folder / "pace.log"))
+        behind = running.enter_context(Pace.kept(folder / "pace-behind.log"))
+        comparison = Comparison(stack, [], in_front, behind)
         comparison.contestants.extend(_contestants(comparison, folder, collector, running))
         yield comparison
 
@@ -134,6 +141,7 @@ def opened(folder: Path) -> Iterator[Comparison]:
             *comparison.behind().values(),
             *(one.pid for one in stack.services.values() if one.pid),
             *(each.service_pid for each in comparison.contestants if each.service_pid),
+            comparison.pace_behind.pid,
         ):
             pin(process, cores[-1:])
         for pid in (comparison.pace.pid, *(contestant.pid for contestant in comparison.contestants)):

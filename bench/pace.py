@@ -33,9 +33,8 @@ class Pace:
 
     @classmethod
     @contextmanager
-    def kept(cls, folder: Path) -> Iterator[Self]:
-        """Does the work during the block."""
-        log = folder / "pace.log"
+    def kept(cls, log: Path) -> Iterator[Self]:
+        """Does the work during the block, and writes to the log what it took."""
         command = [sys.executable, "-m", "bench.pace"]
         process = program.spawn(command, log=log, signal="KILL", environment={"PYTHONPATH": str(_ROOT)})
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import uvloop
 
 from bench import audit, edge, flood, growth, health, idle, logins, population, report, start, streams
-from bench.contestants import ASGI, BARE_SERVICE, CACHED, ENVOY, SERVICE, STARLETTE, UNCACHED, opened
+from bench.contestants import ASGI, BARE_SERVICE, CACHED, EDGE, ENVOY, SERVICE, STARLETTE, UNCACHED, opened
 from bench.processes import resident_mib
 from bench.stacks import running_stack
 from bench.verdicts import Verdict
@@ -32,9 +32,9 @@ GROWTH_USERS = (1_000, 100_000)
 _FILTERED = (growth.AUDIT_OF, growth.AUDIT_BY)
 
 _RATIOS = (
-    ("cached read, to bare ASGI", CACHED, ASGI, "edge", 2.0),
-    ("cached read, to Envoy", CACHED, ENVOY, "edge", 0.33),
-    ("read through gRPC, to Starlette + grpc.aio", UNCACHED, STARLETTE, "edge", 1.1),
+    ("cached read, to bare ASGI", CACHED, ASGI, EDGE, 2.0),
+    ("cached read, to Envoy", CACHED, ENVOY, EDGE, 0.33),
+    ("read through gRPC, to Starlette + grpc.aio", UNCACHED, STARLETTE, EDGE, 1.1),
     ("service's side of a read, to a bare servicer", STARLETTE, BARE_SERVICE, SERVICE, 1.3),
 )
 

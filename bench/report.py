@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.contestants import SERVICE
+from bench.contestants import EDGE, SERVICE
 from bench.edge import Turn
 
 RESULTS = Path(__file__).with_name("results")
@@ -41,12 +41,12 @@ def table(turns: Sequence[Turn]) -> str:
     """Returns one table of all contestants, at one pace."""
     turns = at_one_pace(turns)
     names = list(dict.fromkeys(turn.name for turn in turns))
-    first = statistics.median(turn.cpu_us["edge"] for turn in turns if turn.name == names[0])
+    first = statistics.median(turn.cpu_us[EDGE] for turn in turns if turn.name == names[0])
     columns = ("CPU µs per request: edge", "to bare ASGI", "service", "Postgres", "requests/s", "p50 ms")
     lines = [f"| | {' | '.join((*columns, 'p99', 'p99.9'))} |", "|---" * (len(columns) + 3) + "|"]
     for name in names:
         mine = [turn for turn in turns if turn.name == name]
-        edge = [turn.cpu_us["edge"] for turn in mine]
+        edge = [turn.cpu_us[EDGE] for turn in mine]
         latencies = sorted(each for turn in mine for each in turn.latencies_ms)
         cells = [
             name,
@@ -63,15 +63,17 @@ def table(turns: Sequence[Turn]) -> str:
 def at_one_pace(turns: Sequence[Turn]) -> list[Turn]:
     """Returns the turns as they would have been, had the cores been as fast as at the median throughout."""
     usual = statistics.median(turn.pace_us for turn in turns)
-    return [
-        replace(
-            turn, pace_us=usual, cpu_us={name: us * usual / turn.pace_us for name, us in turn.cpu_us.items()}
-        )
-        for turn in turns
-    ]
+    behind = statistics.median(turn.pace_behind_us for turn in turns)
+
+    def scaled(turn: Turn) -> Turn:
+        in_front, others = usual / turn.pace_us, behind / turn.pace_behind_us
+        cpu_us = {name: us * (in_front if name == EDGE else others) for name, us in turn.cpu_us.items()}
+        return replace(turn, cpu_us=cpu_us, pace_us=usual, pace_behind_us=behind)
+
+    return [scaled(turn) for turn in turns]
 
 
-def ratios(turns: Sequence[Turn], name: str, other: str, process: str = "edge") -> list[float]:
+def ratios(turns: Sequence[Turn], name: str, other: str, process: str = EDGE) -> list[float]:
     """Returns a process's CPU of one contestant over that of another, in each round."""
     turns = at_one_pace(turns)
     pairs = zip(
