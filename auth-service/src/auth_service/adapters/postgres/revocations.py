@@ -19,6 +19,7 @@ _COMMITTED_WITHIN = timedelta(minutes=1)
 
 _SELECT = "SELECT session_id, user_id, issued_until, expires_at FROM auth.revocations"
 _SELECT_OF_ALL = "SELECT kept_session_id, issued_until, expires_at FROM auth.revocations_of_all"
+_IN_FORCE = " WHERE expires_at > now() AND issued_until > $1"
 
 
 class PostgresRevocations(Component):
@@ -95,8 +96,8 @@ class PostgresRevocations(Component):
     async def in_force(self, since: datetime) -> tuple[Sequence[Revocation], datetime]:
         """Returns revocations that can still matter, committed since a time, and when they were read."""
         at: datetime = await self.connection.fetchval("SELECT clock_timestamp()")
-        where, after = " WHERE expires_at > now() AND issued_until > $1", since - _COMMITTED_WITHIN
-        rows = await self.connection.fetch(_SELECT + where, after)
-        of_all = await self.connection.fetch(_SELECT_OF_ALL + where, after)
+        after = since - _COMMITTED_WITHIN
+        rows = await self.connection.fetch(_SELECT + _IN_FORCE, after)
+        of_all = await self.connection.fetch(_SELECT_OF_ALL + _IN_FORCE, after)
         found = [Revocation(every_session=True, **row) for row in of_all]
         return [*found, *(Revocation(**row) for row in rows)], at
