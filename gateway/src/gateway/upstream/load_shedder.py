@@ -137,8 +137,10 @@ class LoadShedder:
             raise ClientGone
 
     def _take_turn(self) -> None:
-        del self._turns[0]
-        self._waiting.popleft().set_result(None)
+        # Timers are exact to a millisecond: of two turns within one, the later may come first, and be gone.
+        del self._turns[:1]
+        if self._waiting:
+            self._waiting.popleft().set_result(None)
 
     def _pass_on(self, own: "asyncio.Future[None]") -> None:
         """Lets those behind a client that has left move up, so that the last turn is free."""
