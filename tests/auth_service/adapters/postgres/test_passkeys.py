@@ -20,8 +20,10 @@ async def test_what_is_kept(units: UnitsOfWork) -> None:
     """A passkey is found by its user and by its credential id, and is as it was made."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
-        added = await unit.passkeys.add(uuid7(), ada.user_id, "Phone", MADE)
-        second = await unit.passkeys.add(uuid7(), ada.user_id, "Key", replace(MADE, credential_id=b"2"))
+        # Ids of one millisecond come in any order.
+        first_id, second_id = sorted((uuid7(), uuid7()))
+        added = await unit.passkeys.add(first_id, ada.user_id, "Phone", MADE)
+        second = await unit.passkeys.add(second_id, ada.user_id, "Key", replace(MADE, credential_id=b"2"))
 
         assert (added.name, added.credential_id, added.public_key) == ("Phone", b"credential", b"key")
         assert (added.transports, added.is_backed_up, added.last_used_at) == (("usb", "nfc"), True, None)
