@@ -62,13 +62,13 @@ def table(turns: Sequence[Turn]) -> str:
 
 def at_one_pace(turns: Sequence[Turn]) -> list[Turn]:
     """Returns the turns as they would have been, had the cores been as fast as at the median throughout."""
-    usual = statistics.median(turn.pace_us for turn in turns)
-    behind = statistics.median(turn.pace_behind_us for turn in turns)
+    pace_us = statistics.median(turn.pace_us for turn in turns)
+    behind_us = statistics.median(turn.pace_behind_us for turn in turns)
 
     def scaled(turn: Turn) -> Turn:
-        in_front, others = usual / turn.pace_us, behind / turn.pace_behind_us
-        cpu_us = {name: us * (in_front if name == EDGE else others) for name, us in turn.cpu_us.items()}
-        return replace(turn, cpu_us=cpu_us, pace_us=usual, pace_behind_us=behind)
+        in_front, behind = pace_us / turn.pace_us, behind_us / turn.pace_behind_us
+        cpu_us = {name: us * (in_front if name == EDGE else behind) for name, us in turn.cpu_us.items()}
+        return replace(turn, cpu_us=cpu_us, pace_us=pace_us, pace_behind_us=behind_us)
 
     return [scaled(turn) for turn in turns]
 

@@ -29,10 +29,10 @@ class HeadLimitProtocol(RefusingProtocol):
     """Whether the parser is within a head."""
 
     _head_bytes = 0
-    """How many bytes were read while it was, or before a head began."""
+    """Bytes read since the request before ended."""
 
     _head_uncounted = False
-    """Whether the head began in one read with what came before it, and so was not counted from there."""
+    """Whether the head began in the read in which the request before ended, which was not counted."""
 
     _surplus_bytes = 0
 

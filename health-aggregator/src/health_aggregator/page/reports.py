@@ -43,7 +43,10 @@ def _patterns() -> Sequence[tuple[str, re.Pattern[str]]]:
 
 
 def _pattern(message: str) -> str:
-    """Returns a message's pattern: in place of a placeholder stands what has no comma but in parentheses."""
+    """Returns the regular expression of a message.
+
+    A placeholder matches a word without a comma; after an opening parenthesis, all up to the closing one.
+    """
     parts = re.split(r"(\(?\{\w+\})", message)
     return "".join(_part(part) for part in parts)
 
