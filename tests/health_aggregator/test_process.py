@@ -14,8 +14,9 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from chassis.http.operations import open_operations
+from chassis.readiness import Readiness
 from devstack.ports import free_port
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from vestibule.health.v1 import health_service_pb2 as pb
 from vestibule.health.v1.health_service_pb2_grpc import HealthServiceStub
 
@@ -108,23 +109,17 @@ async def running(aggregator: Aggregator) -> AsyncIterator[Aggregator]:
 
 
 @asynccontextmanager
-async def a_service(port: int = 0) -> AsyncIterator[int]:
-    """Serves grpc.health.v1 and nothing else."""
-    servicer = health.aio.HealthServicer()
-    server = grpc.aio.server()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    port = server.add_insecure_port(f"127.0.0.1:{port}")
-    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
-    await server.start()
-    try:
-        yield port
-    finally:
-        await server.stop(0)
+async def a_service(port: int = 0, readiness: Readiness | None = None) -> AsyncIterator[int]:
+    """Serves the operations port of a service and nothing else."""
+    async with open_operations(
+        readiness or Readiness(), service="user-service", version="1.2.3", host="127.0.0.1", port=port
+    ) as server:
+        yield int(server.address.rpartition(":")[2])
 
 
 def write_topology(aggregator: Aggregator, **addresses: str) -> None:
     """Writes the addresses of services, as `make up` does."""
-    services = {name.replace("_", "-"): {"pid": 1, "grpc": address} for name, address in addresses.items()}
+    services = {name.replace("_", "-"): {"pid": 1, "http": address} for name, address in addresses.items()}
     aggregator.topology.write_text(json.dumps({"services": services}), "utf-8")
 
 
@@ -152,6 +147,34 @@ async def test_services_start_and_stop(tmp_path: Path) -> None:
     assert 'health_component_state{component="qdrant",state="disabled"} 1.0' in metrics
     assert 'health_component_flips_total{component="user-service",state="down"}' in metrics
     assert 'health_check_duration_seconds_bucket{component="user-service",le=' in metrics
+
+
+async def test_a_service_that_is_not_ready_is_down_and_so_is_one_that_hangs(tmp_path: Path) -> None:
+    """Though each still accepts connections."""
+    hangs = asyncio.Event()
+    answer = servers.http(lambda _method, _path: (200, b"", {}))
+
+    async def answer_or_hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await (servers.hang if hangs.is_set() else answer)(reader, writer)
+
+    readiness = Readiness()
+    async with (
+        a_service(readiness=readiness) as unready,
+        servers.serving(answer_or_hang) as hanging,
+        running(Aggregator(tmp_path)) as aggregator,
+    ):
+        write_topology(aggregator, user_service=f"127.0.0.1:{unready}", auth_service=f"127.0.0.1:{hanging}")
+        await aggregator.becomes("user-service", "up")
+        await aggregator.becomes("auth-service", "up")
+        readiness.stop()
+        hangs.set()
+        await aggregator.becomes("user-service", "down")
+        await aggregator.becomes("auth-service", "down")
+        _, components = await aggregator.health()
+
+    assert components["user-service"].error == "answers with status 503"
+    assert components["auth-service"].error == "no answer within 1 s"
+    assert components["health-aggregator"].state == pb.STATE_UP
 
 
 async def test_reloads_a_changed_file_and_refuses_a_faulty_one(tmp_path: Path) -> None:

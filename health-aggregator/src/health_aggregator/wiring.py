@@ -83,8 +83,7 @@ async def start(lifecycle: Lifecycle, settings: HealthSettings) -> None:
     cluster_changed = asyncio.Event()
     cluster = _LazyCluster(settings, lifecycle, cluster_changed.set)
     certificates = open_certificates(settings.tls_files)
-    credentials = certificates.channel_credentials if certificates is not None else None
-    make_check = CheckFactory(clock, cluster, credentials)
+    make_check = CheckFactory(clock, cluster)
     scheduler = CheckScheduler(board, run_check, make_check, clock, observers)
     collect_metrics = CollectMetrics(MetricsScraper(partial(_metrics_addresses, settings)))
     pages = Pages(history, collect_metrics, clock)
@@ -93,7 +92,7 @@ async def start(lifecycle: Lifecycle, settings: HealthSettings) -> None:
     auth = await _open_auth(settings, lifecycle, tokens, certificates)
     witness = None if database is None or auth is None else PostgresWitnessStore(database)
     await lifecycle.may_begin()
-    server, address = await _open_grpc(
+    server = await _open_grpc(
         settings, lifecycle, _build_server(settings, tokens, auth, servicer, witness), certificates
     )
     if witness is not None and auth is not None:
@@ -102,9 +101,7 @@ async def start(lifecycle: Lifecycle, settings: HealthSettings) -> None:
         jobs.begin(lifecycle, "witnessing the audit", _WITNESS_SECONDS, witnessing, at_once=True)
     lifecycle.on_drain(scheduler.close)
     lifecycle.on_drain(webhooks.close)
-    built_in = BuiltInSource(
-        settings.backend_urls, address, settings.topology, settings.tls_files is not None
-    )
+    built_in = BuiltInSource(settings.backend_urls, _own_address(settings), settings.topology)
     sources = TargetSources(built_in, settings.config, cluster() if settings.kubernetes else None)
     reload = ReloadTargets(scheduler, sources, _log_refused, lambda: webhooks.set(sources.webhooks))
     if not await reload():
@@ -182,12 +179,16 @@ def _build_server(
 
 async def _open_grpc(
     settings: HealthSettings, lifecycle: Lifecycle, server: GrpcServer, certificates: Certificates | None
-) -> tuple[GrpcServer, str]:
-    port = await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
+) -> GrpcServer:
+    await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.grpc_host, settings.grpc_host)
-    return server, f"{host}:{port}"
+    return server
+
+
+def _own_address(settings: HealthSettings) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.http_host, settings.http_host)
+    return f"{host}:{settings.http_port}"
 
 
 async def _open_auth(

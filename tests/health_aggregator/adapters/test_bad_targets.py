@@ -10,8 +10,6 @@ import grpc
 import pytest
 from chassis.clock import SystemClock
 from devstack.ports import free_port
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from health_aggregator.adapters.check_factory import INTERNAL_TLS, CheckFactory
 from health_aggregator.adapters.grpc_check import GrpcCheck
 from health_aggregator.adapters.http_check import HttpCheck
 from health_aggregator.adapters.nextcloud_check import nextcloud_check
@@ -20,7 +18,6 @@ from health_aggregator.adapters.qdrant_check import QdrantCheck
 from health_aggregator.adapters.redis_check import RedisCheck
 from health_aggregator.adapters.tls_check import TlsCheck
 from health_aggregator.domain.check import Check, Outcome
-from health_aggregator.domain.target import Target
 
 from tests.health_aggregator import servers
 from tests.health_aggregator.checking import check_once
@@ -173,40 +170,6 @@ async def test_a_grpc_server_with_a_bad_certificate_is_down(tmp_path: Path) -> N
     await server.stop(0)
 
     assert result.error == "its certificate is not trusted"
-
-
-async def test_internal_tls_presents_the_service_certificate(tmp_path: Path) -> None:
-    """With mTLS a built-in service is checked with the certificate that the services share."""
-    path = servers.certificate(tmp_path, days=90)
-    pem = path.read_bytes()
-    server = grpc.aio.server()
-    servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
-    port = server.add_secure_port(
-        "127.0.0.1:0", grpc.ssl_server_credentials([(pem, pem)], pem, require_client_auth=True)
-    )
-    await server.start()
-    calls: list[str] = []
-
-    def credentials() -> grpc.ChannelCredentials:
-        calls.append("credentials")
-        return grpc.ssl_channel_credentials(pem, pem, pem)
-
-    factory = CheckFactory(SystemClock(), lambda: None, credentials)
-    internal = {"address": f"localhost:{port}", INTERNAL_TLS: True}
-    external = {"address": f"localhost:{port}", "ca_file": str(path)}
-    results = []
-    for options in (internal, external):
-        check = factory(Target("user-service", "grpc", options=options), lambda: None)
-        results.append(await check_once(check, timeout_seconds=20))
-        await check.close()
-    await server.stop(0)
-
-    assert [result.outcome for result in results] == [Outcome.UP, Outcome.DOWN]
-    assert results[1].error
-    assert "localhost" not in results[1].error
-    assert calls == ["credentials"]
 
 
 async def test_checks_leave_nothing_open() -> None:

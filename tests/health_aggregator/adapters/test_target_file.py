@@ -203,15 +203,15 @@ def test_nothing_depends_on_what_is_disabled(tmp_path: Path) -> None:
 def test_topology_file(tmp_path: Path) -> None:
     """A missing file contains no service; a faulty one is refused."""
     services = {
-        "auth-service": {"pid": 1, "grpc": "127.0.0.1:1"},
+        "auth-service": {"pid": 1, "grpc": "127.0.0.1:1", "http": "127.0.0.1:2"},
         "gateway": {"pid": 2, "http": "127.0.0.1:3"},
     }
     text = json.dumps({"services": services})
     found = read_topology(written(tmp_path, text, "topology.json"))
 
-    assert found["auth-service"] == {"address": "127.0.0.1:1"}
+    assert found["auth-service"] == {"url": "http://127.0.0.1:2/ready"}
     assert found["gateway"] == {"url": "http://127.0.0.1:3/ready"}
     assert read_topology(tmp_path / "nothing.json") == {}
-    for faulty in ("{", "[]", '{"services": {"gateway": {}}}'):
+    for faulty in ("{", "[]", '{"services": {"auth-service": {"grpc": "127.0.0.1:1"}}}'):
         with pytest.raises(TargetsRefused):
             read_topology(written(tmp_path, faulty, "topology.json"))

@@ -1,5 +1,6 @@
 """The schedule: short delays to confirm a change, long ones while down, and jitter."""
 
+from health_aggregator.domain.built_in_targets import built_in_targets
 from health_aggregator.domain.damping import Damped, DampingRules, step
 from health_aggregator.domain.schedule import next_delay_seconds, phase_seconds, stale_after_seconds
 from health_aggregator.domain.state import State
@@ -11,12 +12,12 @@ CADENCE = Cadence(interval_seconds=1.0, confirm_seconds=0.15, backoff_limit=3.0)
 RULES = DampingRules()
 
 
-def delay(*results: bool, chance: float = 0.5) -> float:
+def delay(*results: bool, chance: float = 0.5, cadence: Cadence = CADENCE) -> float:
     """Returns the delay after some results."""
     damped = Damped()
     for success in results:
         damped = step(damped, RULES, success=success)
-    return next_delay_seconds(CADENCE, damped, down_threshold=RULES.failures_to_down, chance=chance)
+    return next_delay_seconds(cadence, damped, down_threshold=RULES.failures_to_down, chance=chance)
 
 
 def test_an_unconfirmed_change_is_checked_soon() -> None:
@@ -33,6 +34,15 @@ def test_delays_grow_while_down() -> None:
 
     assert sorted(delays) == delays
     assert (delays[0], delays[-1]) == (1.0, 3.0)
+
+
+def test_a_service_that_is_down_is_checked_twice_per_second() -> None:
+    """Nothing reports its return; while it is up, a connection reports its end."""
+    (target,) = (each for each in built_in_targets({"user-service": {}}) if each.name == "user-service")
+    delays = {delay(*[False] * count, cadence=target.cadence) for count in range(RULES.failures_to_down, 60)}
+
+    assert delays == {0.5}
+    assert delay(True, cadence=target.cadence) == 4.0
 
 
 @given(results=st.lists(st.booleans(), min_size=1, max_size=40), chance=st.floats(0, 1))

@@ -13,9 +13,6 @@ from health_aggregator.adapters.tls_check import WARN_DAYS, TlsCheck
 from health_aggregator.domain.check import Check
 from health_aggregator.domain.target import Target
 
-INTERNAL_TLS = "internal_tls"
-"""Option of a built-in `grpc` target: connect with the certificate that the services use among themselves."""
-
 
 class CheckFactory:
     """`CheckFactory` for every kind.
@@ -23,15 +20,11 @@ class CheckFactory:
     Args:
         clock: For checks that compare dates.
         cluster: Returns the cluster of `kubernetes` targets; called when one is first needed.
-        credentials: Returns the credentials that the services use among themselves; None without TLS.
     """
 
-    def __init__(
-        self, clock: Clock, cluster: Callable[[], Any], credentials: Callable[[], Any] | None = None
-    ) -> None:
+    def __init__(self, clock: Clock, cluster: Callable[[], Any]) -> None:
         self._clock = clock
         self._cluster = cluster
-        self._credentials = credentials
 
     def __call__(self, target: Target, wake: Callable[[], None]) -> Check:  # noqa: PLR0911 a table
         """Returns the check for a target.
@@ -42,7 +35,7 @@ class CheckFactory:
         options = target.options
         match target.kind:
             case "grpc":
-                return _grpc(target, wake, self._credentials if options.get(INTERNAL_TLS) else None)
+                return _grpc(target, wake)
             case "http":
                 end = wake if target.checked_together else None
                 return HttpCheck(options["url"], tls=_tls(options), wake=end)
@@ -85,19 +78,17 @@ class CheckFactory:
                 raise ValueError(f"no check of kind {kind}")
 
 
-def _grpc(target: Target, wake: Callable[[], None], internal: Callable[[], Any] | None) -> Check:
+def _grpc(target: Target, wake: Callable[[], None]) -> Check:
     import grpc  # noqa: PLC0415
 
     from health_aggregator.adapters.grpc_check import GrpcCheck  # noqa: PLC0415
 
     options = target.options
-
-    credentials = internal() if internal is not None else None
+    credentials = None
     if options.get("tls") or options.get("ca_file"):
         authorities = Path(options["ca_file"]).read_bytes() if options.get("ca_file") else None
         credentials = grpc.ssl_channel_credentials(authorities)
-    interval_seconds = target.cadence.interval_seconds if target.checked_together else None
-    return GrpcCheck(options["address"], options.get("service", ""), wake, credentials, interval_seconds)
+    return GrpcCheck(options["address"], options.get("service", ""), wake, credentials)
 
 
 def _tls(options: Any) -> ssl.SSLContext | None:

@@ -15,9 +15,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from health_aggregator.adapters import findings
 from health_aggregator.domain.check import CheckResult, timed_out
 
-_AGE_SECONDS = 26.0
-"""The servers of Vestibule end a connection after 27 to 33 s (`chassis.grpc.server`)."""
-
 _WATCH_AGAIN_SECONDS = 0.5
 _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -29,8 +26,6 @@ _OPTIONS = (
     ("grpc.enable_http_proxy", 0),
     # A measurement of the network by pings, for each message.
     ("grpc.http2.bdp_probe", 0),
-    # Otherwise a new channel would take over the connection of the one before it.
-    ("grpc.use_local_subchannel_pool", 1),
 )
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -43,9 +38,6 @@ class GrpcCheck:
         service: Full name of the service; empty for the server as a whole.
         wake: Called when the server reports a change, or the connection is lost.
         credentials: For TLS; None means plaintext.
-        interval_seconds: Of the checks of a component of Vestibule, whose server would end the connection
-            between two of them, which wakes both sides once more and breaks the watch: before that a check
-            opens a new one. None for any other server.
     """
 
     def __init__(
@@ -54,22 +46,21 @@ class GrpcCheck:
         service: str,
         wake: Callable[[], None],
         credentials: grpc.ChannelCredentials | None = None,
-        interval_seconds: float | None = None,
     ) -> None:
         self._address = address
         self._request = health_pb2.HealthCheckRequest(service=service)
         self._wake = wake
-        self._credentials = credentials
-        self._interval_seconds = interval_seconds
+        self._channel = (
+            grpc.aio.insecure_channel(address, options=_OPTIONS)
+            if credentials is None
+            else grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
+        )
+        self._stub = health_pb2_grpc.HealthStub(self._channel)
         self._watching: asyncio.Task[None] | None = None
         self._status: int | None = None
-        self._open()
 
     async def __call__(self, timeout_seconds: float) -> CheckResult:
         """Checks once."""
-        if self._is_near_its_end():
-            await self.close()
-            self._open()
         if self._watching is None:
             self._watching = asyncio.ensure_future(self._watch())
         started = time.monotonic()
@@ -90,22 +81,6 @@ class GrpcCheck:
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
         await self._channel.close()
-
-    def _is_near_its_end(self) -> bool:
-        """Whether the server would end the connection before the next check."""
-        interval_seconds = self._interval_seconds
-        if interval_seconds is None:
-            return False
-        return time.monotonic() - self._opened_at + interval_seconds > _AGE_SECONDS
-
-    def _open(self) -> None:
-        self._channel = (
-            grpc.aio.insecure_channel(self._address, options=_OPTIONS)
-            if self._credentials is None
-            else grpc.aio.secure_channel(self._address, self._credentials, options=_OPTIONS)
-        )
-        self._stub = health_pb2_grpc.HealthStub(self._channel)
-        self._opened_at = time.monotonic()
 
     async def _watch(self) -> None:
         while True:

@@ -32,12 +32,14 @@ def read_topology(path: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def _options(path: Path, name: str, service: object) -> Mapping[str, Any]:
-    if isinstance(service, dict):
-        if name != "gateway" and isinstance(service.get("grpc"), str):
-            return {"address": service["grpc"]}
-        if name == "gateway" and isinstance(service.get("http"), str):
-            return {"url": f"http://{service['http'].removeprefix('http://').rstrip('/')}/ready"}
+    if isinstance(service, dict) and isinstance(service.get("http"), str):
+        return {"url": readiness_url(service["http"].removeprefix("http://").rstrip("/"))}
     raise TargetsRefused(path.name, f'"{name}" has no address')
+
+
+def readiness_url(address: str) -> str:
+    """Returns where a service with HTTP at this `host:port` says whether it is ready."""
+    return f"http://{address}/ready"
 
 
 def metrics_addresses(path: Path) -> dict[str, list[str]]:

@@ -1,4 +1,8 @@
-"""The components of Vestibule itself, which are watched wherever it runs."""
+"""The components of Vestibule itself, which are watched wherever it runs.
+
+Services are asked by HTTP whether they are ready, not by gRPC: a call by gRPC wakes each of its threads some
+seventeen times afterwards, in both processes.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,25 +34,28 @@ class BuiltIn:
     optional: bool = False
 
 
+_RETURN_SECONDS = 0.5
+"""Between two checks of a service that is down, since nothing reports its return."""
+
 # Redis is not critical: without it tokens are introspected, and signing in still works.
 BUILT_IN: Mapping[str, BuiltIn] = {
     "gateway": BuiltIn("http", critical=True, depends_on=("auth-service", "user-service", AGGREGATOR)),
-    "auth-service": BuiltIn("grpc", critical=True, depends_on=("postgres", "redis")),
-    "user-service": BuiltIn("grpc", critical=True, depends_on=("postgres", "redis")),
-    AGGREGATOR: BuiltIn("grpc", critical=False),
+    "auth-service": BuiltIn("http", critical=True, depends_on=("postgres", "redis")),
+    "user-service": BuiltIn("http", critical=True, depends_on=("postgres", "redis")),
+    AGGREGATOR: BuiltIn("http", critical=False),
     "knowledge-service": BuiltIn(
-        "grpc",
+        "http",
         critical=False,
         depends_on=("auth-service", "user-service", "postgres", "redis", "qdrant"),
         optional=True,
     ),
-    "voice-service": BuiltIn("grpc", critical=False, depends_on=("auth-service", "redis"), optional=True),
+    "voice-service": BuiltIn("http", critical=False, depends_on=("auth-service", "redis"), optional=True),
     "postgres": BuiltIn("postgres", critical=True),
     "redis": BuiltIn("redis", critical=False),
     "qdrant": BuiltIn("qdrant", critical=False),
     "nextcloud": BuiltIn("nextcloud", critical=False),
 }
-_FURTHER_SERVICE = BuiltIn("grpc", critical=False)
+_FURTHER_SERVICE = BuiltIn("http", critical=False)
 
 
 def built_in_targets(options: Mapping[str, Mapping[str, Any]]) -> list[Target]:
@@ -56,7 +63,7 @@ def built_in_targets(options: Mapping[str, Mapping[str, Any]]) -> list[Target]:
 
     Args:
         options: How to reach each component, by name. A service that is not listed here is checked
-            by gRPC and is not critical.
+            by HTTP and is not critical.
     """
     built_in = {name: each for name, each in BUILT_IN.items() if name in options or not each.optional}
     known = {**built_in, **{name: _FURTHER_SERVICE for name in options if name not in BUILT_IN}}
@@ -78,5 +85,7 @@ def built_in_targets(options: Mapping[str, Mapping[str, Any]]) -> list[Target]:
 def _cadence(name: str, kind: str) -> Cadence:
     if name == AGGREGATOR:
         return Cadence(SELF_SECONDS)
-    # The connection of its last check is kept, and reports its end.
-    return Cadence(REPORTED_SECONDS) if kind == "http" else cadence_of_components(kind)
+    if kind == "http":
+        # The connection of its last check is kept, and reports its end.
+        return Cadence(REPORTED_SECONDS, backoff_limit=_RETURN_SECONDS / REPORTED_SECONDS)
+    return cadence_of_components(kind)
