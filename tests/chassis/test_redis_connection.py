@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import hiredis
 import pytest
-from chassis.redis_connection import open_connection
+from chassis.redis_connection import check_url, open_connection
 from devstack.valkey import Valkey
 
 from tests.chassis.grpc.authority import Authority
@@ -31,9 +31,11 @@ async def tls_proxy(url: str, certificates: Path) -> AsyncIterator[str]:
     parts = urlsplit(url)
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            writer.write(data)
-        writer.close()
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+        finally:
+            writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind = await asyncio.open_connection(parts.hostname, parts.port)
@@ -103,3 +105,46 @@ async def test_a_client_that_is_turned_away_learns_why() -> None:
         with pytest.raises(hiredis.ReplyError, match="protected mode"):
             async with open_connection(url, timeout_seconds=5, client_name="t"):
                 pass
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://127.0.0.1:6379/0", "begins with none of"),
+        ("127.0.0.1:6379", "begins with none of"),
+        ("redis+tls://127.0.0.1:6379", "begins with none of"),
+        ("redis://127.0.0.1:port", "port"),
+        ("redis://127.0.0.1:70000", "port"),
+        ("rediss://127.0.0.1:6379?ssl_ciphers=x", "ssl_ciphers"),
+    ],
+)
+async def test_a_url_that_cannot_lead_to_redis(url: str, said: str) -> None:
+    """Is refused before there is a connection, so that no password is sent in plain text by mistake."""
+    with pytest.raises(ValueError, match=said) as caught:
+        check_url(url.replace("127.0.0.1", "me:hush@127.0.0.1"))
+    assert "hush" not in str(caught.value)
+    with pytest.raises(ValueError, match=said):
+        async with open_connection(url, timeout_seconds=5, client_name="t"):
+            pass
+
+
+async def test_valkeys_own_schemes(valkey: Valkey, certificates: Path) -> None:
+    """`valkeys://` is TLS as `rediss://` is."""
+    url = valkey.url.replace("redis://", "valkey://")
+    async with open_connection(url, timeout_seconds=5, client_name="t") as redis:
+        assert await redis.ask(("PING",)) == [b"PONG"]
+    files = "&".join(
+        f"ssl_{name}={certificates / file}"
+        for name, file in (("ca_certs", "ca.crt"), ("certfile", "tls.crt"), ("keyfile", "tls.key"))
+    )
+    async with tls_proxy(valkey.url, certificates) as encrypted:
+        url = f"{encrypted.replace('rediss', 'valkeys')}?{files}"
+        async with open_connection(url, timeout_seconds=5, client_name="t") as redis:
+            assert await redis.ask(("PING",)) == [b"PONG"]
+
+
+async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    url = f"rediss://127.0.0.1:1?ssl_ca_certs={tmp_path / 'none.crt'}"
+    with pytest.raises(FileNotFoundError, match=r"none\.crt"):
+        async with open_connection(url, timeout_seconds=5, client_name="t"):
+            pass

@@ -55,6 +55,18 @@ def test_values_that_are_given_replace_variables() -> None:
     assert loaded.redis_url.get_secret_value() == "redis://elsewhere/0"
 
 
+def test_a_url_that_cannot_lead_to_redis(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ends the program at once, with one line and no password."""
+    monkeypatch.setenv("REDIS_URL", "rediss://me:hush@127.0.0.1:6379/0?ssl_ciphers=x")
+    with pytest.raises(SystemExit):
+        settings.load(StockSettings)
+    said = capsys.readouterr().err
+    assert said.startswith("REDIS_URL is wrong: it has options that are not known: ssl_ciphers.")
+    assert "hush" not in said
+
+
 def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
     monkeypatch.setenv("LOG_FORMAT", "")

@@ -27,6 +27,12 @@ _ADVICE = (
     ("read only replica", "REDIS_URL leads to a replica: name the server that writes"),
     ("Connection refused", "start Redis, or correct the host and port in REDIS_URL"),
     ("Connect call failed", "start Redis, or correct the host and port in REDIS_URL"),
+    ("certificate verify failed", "correct ssl_ca_certs or the host in REDIS_URL, or Redis' certificate"),
+    (
+        "wrong version number",
+        "Redis has no TLS at this port: correct the port in REDIS_URL, or write redis://",
+    ),
+    ("No such file", "mount the file, or correct its path in REDIS_URL"),
     ("Name or service not known", "correct the host in REDIS_URL"),
 )
 

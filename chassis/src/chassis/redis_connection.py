@@ -8,6 +8,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -27,8 +28,29 @@ _TLS_OPTIONS = (
     "ssl_keyfile",
     "ssl_password",
 )
+_PLAIN = ("redis", "valkey")
+_ENCRYPTED = ("rediss", "valkeys")
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _READ_BYTES = 64 * 1024
 _PORT = 6379
+
+
+def check_url(url: str) -> None:
+    """Checks what a URL says, not what it leads to.
+
+    Raises:
+        ValueError: it cannot lead to Redis; the message has nothing of the URL but names of options.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in (*_PLAIN, *_ENCRYPTED, "unix"):
+        raise ValueError("it begins with none of redis://, rediss:// (with TLS) and unix://")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("its port is not a number up to 65535") from None
+    unknown = [name for name in _options(url) if name.startswith("ssl_") and name not in _TLS_OPTIONS]
+    if unknown:
+        raise ValueError(f"it has options that are not known: {', '.join(unknown)}")
 
 
 class RedisConnection:
@@ -96,8 +118,8 @@ async def connect(
     """Opens a connection.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`, with credentials and database; `rediss://` with options
-            of redis-py's names (`_tls`).
+        url: As `check_url` has it, with credentials and database; `rediss://` with options of redis-py's
+            names (`_tls`).
         timeout_seconds: For connecting, and for the replies of each call; longer than any BLOCK. None leaves
             it to the caller.
         client_name: Shown by CLIENT LIST.
@@ -105,10 +127,12 @@ async def connect(
         on_end: Called when Redis ends the connection, also between two calls.
 
     Raises:
+        ValueError: the URL cannot lead to Redis.
         OSError: there is no connection in time.
         hiredis.ReplyError: Redis refuses the credentials or the database.
         hiredis.ProtocolError: what answers is not Redis.
     """
+    check_url(url)
     parts = urlsplit(url)
     database = parts.path.strip("/")
     async with asyncio.timeout(timeout_seconds):
@@ -166,23 +190,27 @@ async def _open_streams(
     if parts.scheme == "unix":
         transport, _ = await loop.create_unix_connection(lambda: protocol, parts.path)
     else:
-        tls = _tls(url) if parts.scheme == "rediss" else None
+        tls = _tls(url) if parts.scheme in _ENCRYPTED else None
         transport, _ = await loop.create_connection(
             lambda: protocol, parts.hostname or "", parts.port or _PORT, ssl=tls
         )
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
+def _options(url: str) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
+
+
 def _tls(url: str) -> ssl.SSLContext:
     """Returns the context for a URL: its server is verified, unless its options say otherwise.
 
     Raises:
-        ValueError: there is no such option.
+        OSError: a file cannot be read, or holds no certificate.
     """
-    options = {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
-    unknown = [name for name in options if name.startswith("ssl_") and name not in _TLS_OPTIONS]
-    if unknown:
-        raise ValueError(f"REDIS_URL has options that are not known: {', '.join(unknown)}")
+    options = _options(url)
+    for name in _FILES:
+        if name in options:  # Opened here, since the errors of OpenSSL do not name the file.
+            Path(options[name]).open("rb").close()
     context = ssl.create_default_context(
         cafile=options.get("ssl_ca_certs"), capath=options.get("ssl_ca_path")
     )

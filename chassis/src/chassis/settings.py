@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from chassis.redis_connection import check_url
 from chassis.secrets import weakness, weakness_of_url
 
 Settings = TypeVar("Settings", bound=BaseSettings)
@@ -26,6 +27,14 @@ def _fits_in_a_header(value: SecretStr) -> SecretStr:
 
 BackendKey = Annotated[SecretStr, AfterValidator(_fits_in_a_header)]
 """The key of a server that is called. Libraries quote a header that they refuse, and so would the log."""
+
+
+def _leads_to_redis(value: SecretStr) -> SecretStr:
+    check_url(value.get_secret_value())
+    return value
+
+
+RedisUrl = Annotated[SecretStr, AfterValidator(_leads_to_redis)]
 
 
 class ServiceSettings(BaseSettings):
@@ -68,7 +77,7 @@ class ServiceSettings(BaseSettings):
         description="the secret that the services of the last release share, 32 characters or more; only"
         " during an upgrade from it",
     )
-    redis_url: SecretStr = Field(
+    redis_url: RedisUrl = Field(
         validation_alias="REDIS_URL", description="where Redis or Valkey is, such as redis://127.0.0.1:6379/0"
     )
     otel_exporter_otlp_endpoint: str | None = Field(
@@ -159,7 +168,7 @@ class EventsSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True)
 
-    redis_url: SecretStr = Field(
+    redis_url: RedisUrl = Field(
         validation_alias="REDIS_URL", description="where Redis or Valkey is, such as redis://127.0.0.1:6379/0"
     )
 

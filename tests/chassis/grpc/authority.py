@@ -8,6 +8,10 @@ from chassis.grpc.certificates import Certificates
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import (
+    CertificateIssuerPrivateKeyTypes,
+    CertificatePublicKeyTypes,
+)
 from cryptography.x509.oid import NameOID
 
 PEM, PKCS8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
@@ -27,34 +31,54 @@ class Authority:
         self.write(folder, *services)
         return Certificates(folder / "tls.crt", folder / "tls.key", folder / "ca.crt")
 
-    def write(self, folder: Path, *services: str) -> None:
+    def write(
+        self,
+        folder: Path,
+        *services: str,
+        key: CertificateIssuerPrivateKeyTypes | None = None,
+        password: bytes | None = None,
+        begins_seconds: float = -60,
+        lasts_seconds: float = 3660,
+    ) -> None:
         """Writes a new certificate, its key and the authority's certificate.
 
         Args:
             folder: Where to.
             services: Whose certificate it is: the gateway's when not said.
+            key: Its key; a new one when None.
+            password: Encrypts the key.
+            begins_seconds: From when on it is valid, from now.
+            lasts_seconds: How long it is valid.
         """
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        locked = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a service")])
         folder.mkdir(exist_ok=True)
         (folder / "ca.crt").write_bytes(self.certificate.public_bytes(PEM))
-        (folder / "tls.key").write_bytes(key.private_bytes(PEM, PKCS8, serialization.NoEncryption()))
-        certificate = self._sign(key.public_key(), name, services or ("gateway",))
+        (folder / "tls.key").write_bytes(key.private_bytes(PEM, PKCS8, locked))
+        begins = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=begins_seconds)
+        valid = begins, begins + dt.timedelta(seconds=lasts_seconds)
+        certificate = self._sign(key.public_key(), name, services or ("gateway",), valid)
         (folder / "tls.crt").write_bytes(certificate.public_bytes(PEM))
 
     def _sign(
-        self, key: ec.EllipticCurvePublicKey, name: x509.Name, services: tuple[str, ...] = ()
+        self,
+        key: CertificatePublicKeyTypes,
+        name: x509.Name,
+        services: tuple[str, ...] = (),
+        valid: tuple[dt.datetime, dt.datetime] | None = None,
     ) -> x509.Certificate:
         names = [*_HERE, *(x509.DNSName(service) for service in services)]
         now = dt.datetime.now(dt.UTC)
+        begins, ends = valid or (now - dt.timedelta(minutes=1), now + dt.timedelta(hours=1))
         builder = (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(minutes=1))
-            .not_valid_after(now + dt.timedelta(hours=1))
+            .not_valid_before(begins)
+            .not_valid_after(ends)
             .add_extension(x509.BasicConstraints(ca=not services, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
         )

@@ -1,7 +1,7 @@
 """TLS between services: both sides show a certificate, and new ones are taken up without a restart."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import build_server
 from chassis.startup_errors import StartupError
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from vestibule.health.v1 import health_service_pb2, health_service_pb2_grpc
 
 from tests.chassis.grpc.authority import PEM, Authority
@@ -102,6 +103,23 @@ async def test_others_are_refused(peer: Peer, authority: Authority, tmp_path: Pa
             await ask(channel)
 
 
+@pytest.mark.parametrize("certified", [True, False], ids=["TLS", "plain text"])
+async def test_a_handshake_does_not_last(authority: Authority, tmp_path: Path, certified: bool) -> None:
+    """Whoever connects and says nothing is hung up on, and occupies nothing for long."""
+    server = build_server(
+        service_tokens=service_tokens("health-aggregator"),
+        authenticator=TableAuthenticator(),
+        handshake_seconds=0.2,
+    )
+    port = await server.start("127.0.0.1:0", authority.issue(tmp_path / "server") if certified else None)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    while await reader.read(1024):
+        pass
+    writer.close()
+    await server.stop(0)
+
+
 async def test_a_strange_server_is_refused(peer: Peer, tmp_path: Path) -> None:
     async with peer.channel(Authority().issue(tmp_path / "client")) as channel:
         with pytest.raises(Unavailable):
@@ -166,6 +184,67 @@ def test_half_a_change_is_waited_out(authority: Authority, tmp_path: Path) -> No
     (tmp_path / "tls.key").write_bytes(new_key)
     assert found.refresh() == 1
     assert found.refresh() == 1
+
+
+def _garbage_behind(authority: Authority, folder: Path) -> None:
+    authority.write(folder)
+    with (folder / "tls.crt").open("ab") as file:
+        file.write(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+
+
+def _strangers(authority: Authority, folder: Path) -> None:
+    Authority().write(folder)
+    (folder / "ca.crt").write_bytes(authority.certificate.public_bytes(PEM))
+
+
+UNUSABLE: dict[str, Callable[[Authority, Path], None]] = {
+    "a key of a kind that gRPC lacks": lambda it, to: it.write(to, key=ed25519.Ed25519PrivateKey.generate()),
+    "a curve that gRPC lacks": lambda it, to: it.write(to, key=ec.generate_private_key(ec.SECP521R1())),
+    "an encrypted key": lambda it, to: it.write(to, password=b"hush"),
+    "expired": lambda it, to: it.write(to, begins_seconds=-7200, lasts_seconds=3600),
+    "not yet valid": lambda it, to: it.write(to, begins_seconds=3600),
+    "a stranger's": _strangers,
+    "no certificate behind the first": _garbage_behind,
+}
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+async def test_what_cannot_be_used_replaces_nothing(
+    peer: Peer, authority: Authority, tmp_path: Path, kind: str
+) -> None:
+    """Both sides stay with what they have, on new connections too, until there is one that they can use."""
+    client = authority.issue(tmp_path / "client")
+    UNUSABLE[kind](authority, peer.folder)
+    UNUSABLE[kind](authority, tmp_path / "client")
+    async with peer.channel(client) as channel:
+        await ask(channel)
+    assert client.generation == 0
+
+    authority.write(peer.folder)
+    authority.write(tmp_path / "client")
+    async with peer.channel(client) as channel:
+        await ask(channel)
+    assert client.generation == 1
+
+
+async def test_an_expired_one_is_replaced_by_any(authority: Authority, tmp_path: Path) -> None:
+    """Where the current one is refused as well, there is nothing to keep."""
+    authority.write(tmp_path, begins_seconds=-7200, lasts_seconds=3600)
+    found = Certificates(*(tmp_path / name for name in ("tls.crt", "tls.key", "ca.crt")))
+    authority.write(tmp_path, begins_seconds=3600)
+    assert found.refresh() == 1
+
+    authority.write(tmp_path)
+    assert found.refresh() == 2
+
+
+@pytest.mark.parametrize("kind", ["an encrypted key", "a curve that gRPC lacks"])
+def test_a_key_that_cannot_be_used_is_named_at_the_start(
+    authority: Authority, tmp_path: Path, kind: str
+) -> None:
+    UNUSABLE[kind](authority, tmp_path)
+    with pytest.raises(StartupError, match=r"encrypted|P-256"):
+        Certificates(*(tmp_path / name for name in ("tls.crt", "tls.key", "ca.crt")))
 
 
 def test_what_is_missing_is_named(authority: Authority, tmp_path: Path) -> None:

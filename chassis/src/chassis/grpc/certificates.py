@@ -6,15 +6,14 @@ opens a new connection when they have changed.
 
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 import grpc.aio
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from prometheus_client import Gauge
 
+from chassis.grpc.certificate_checks import CertificateEnds, CertificateFiles, read_certificates, refusal
 from chassis.startup_errors import StartupError
 
 log = structlog.get_logger()
@@ -29,12 +28,6 @@ CHECK_SECONDS = 1.0
 """Minimum interval between checks of the files."""
 
 
-class _Files(NamedTuple):
-    certificate: bytes
-    key: bytes
-    authority: bytes
-
-
 class Certificates:
     """A service's certificate, its key and the trusted authorities.
 
@@ -47,16 +40,17 @@ class Certificates:
         generation: Counts the changes of the files; call `refresh` first.
 
     Raises:
-        StartupError: a file cannot be read or is malformed.
+        StartupError: a file cannot be read, or holds what cannot be used.
     """
 
     def __init__(self, certificate: Path, key: Path, authority: Path) -> None:
         self._paths = (certificate, key, authority)
+        self._said = ""
         self._stats = self._file_stats()
         self._checked_at = time.monotonic()
         self.generation = 0
         try:
-            self._files = self._read()
+            self._use(*self._read())
         except OSError as error:
             raise StartupError(
                 f"TLS is on, but {error.filename} cannot be read ({error.strerror}):"
@@ -66,11 +60,15 @@ class Certificates:
             raise StartupError(
                 f"TLS is on, but {certificate}, {key} and {authority} are not PEM files that fit: {error}"
             ) from error
+        if (why := refusal(self._files)) is not None:
+            # Another one is taken as soon as it is there, so this is no reason to end.
+            log.warning("other services may refuse the certificate", file=str(certificate), problem=why)
 
     def refresh(self) -> int:
         """Reads the files again if they have changed; returns the generation.
 
-        If they cannot be read, as in the middle of a change, the current ones stay in use.
+        If they cannot be read, as in the middle of a change, or other services would refuse them while they
+        accept the current ones, the current ones stay in use.
         """
         now = time.monotonic()
         if now - self._checked_at < CHECK_SECONDS:
@@ -80,23 +78,29 @@ class Certificates:
         if stats == self._stats:
             return self.generation
         try:
-            files = self._read()
+            files, ends = self._read()
         except OSError as error:
-            log.warning(
-                "certificates cannot be read; the current ones stay in use",
-                file=error.filename,
-                problem=error.strerror,
-            )
+            self._keep(f"{error.filename}: {error.strerror}")
             return self.generation
         except ValueError as error:
-            log.warning("certificates do not match; the current ones stay in use", problem=str(error))
+            self._keep(str(error))
+            return self.generation
+        if (why := refusal(files)) is not None and refusal(self._files) is None:
+            self._keep(f"other services would refuse the new one: {why}")
             return self.generation
         self._stats = stats
+        self._said = ""
         if files != self._files:
-            self._files = files
+            self._use(files, ends)
             self.generation += 1
             log.info("certificates rotated", generation=self.generation)
         return self.generation
+
+    def _keep(self, problem: str) -> None:
+        """Says, once, why the files that are there are not used."""
+        if problem != self._said:
+            self._said = problem
+            log.warning("certificates cannot be used; the current ones stay in use", problem=problem)
 
     def server_credentials(self) -> grpc.ServerCredentials:
         """Returns credentials that require client certificates of the authorities."""
@@ -129,17 +133,14 @@ class Certificates:
     def _file_stats(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_stat(path) for path in self._paths)
 
-    def _read(self) -> _Files:
-        files = _Files(*(path.read_bytes() for path in self._paths))
-        certificate = x509.load_pem_x509_certificate(files.certificate)
-        authorities = x509.load_pem_x509_certificates(files.authority)
-        # Read in the middle of a change, one file may be newer than the other.
-        if load_pem_private_key(files.key, password=None).public_key() != certificate.public_key():
-            raise ValueError("the key is not the certificate's")
-        _EXPIRES.labels("certificate").set(certificate.not_valid_after_utc.timestamp())
-        ends = (authority.not_valid_after_utc.timestamp() for authority in authorities)
-        _EXPIRES.labels("authority").set(min(ends))
-        return files
+    def _read(self) -> tuple[CertificateFiles, CertificateEnds]:
+        files = CertificateFiles(*(path.read_bytes() for path in self._paths))
+        return files, read_certificates(files)
+
+    def _use(self, files: CertificateFiles, ends: CertificateEnds) -> None:
+        self._files = files
+        _EXPIRES.labels("certificate").set(ends.certificate)
+        _EXPIRES.labels("authority").set(ends.authority)
 
 
 def certificate_names(context: "grpc.aio.ServicerContext[Any, Any]") -> frozenset[str]:

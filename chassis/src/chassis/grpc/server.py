@@ -24,6 +24,9 @@ _CONNECTION_AGE_SECONDS = 30
 # A connection that has aged takes no new calls and lasts until its last call has ended.
 _CALL_GRACE_SECONDS = 60
 _MESSAGE_OVERHEAD_BYTES = 4096
+HANDSHAKE_SECONDS = 10.0
+"""Until when a new connection has shown its certificate and begun HTTP/2: twice of what clients wait for it.
+Until then it occupies a file descriptor for anybody who reaches the port, by gRPC's default for 120 s."""
 
 Servicer = TypeVar("Servicer")
 
@@ -41,8 +44,15 @@ class GrpcServer:
         await server.stop(grace_seconds=10)
     """
 
-    def __init__(self, pipeline: Pipeline, connection_age_seconds: float, concurrent_rpcs_max: int) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        connection_age_seconds: float,
+        concurrent_rpcs_max: int,
+        handshake_seconds: float,
+    ) -> None:
         self._pipeline = pipeline
+        self._handshake_seconds = handshake_seconds
         self._connection_age_seconds = connection_age_seconds
         self._concurrent_rpcs_max = concurrent_rpcs_max
         self._handlers: list[grpc.GenericRpcHandler] = []
@@ -110,6 +120,7 @@ class GrpcServer:
                 "grpc.max_receive_message_length",
                 max(REQUEST_BYTES_MAX, largest_bytes + _MESSAGE_OVERHEAD_BYTES),
             ),
+            ("grpc.server_handshake_timeout_ms", round(self._handshake_seconds * 1000)),
             ("grpc.max_connection_age_ms", round(self._connection_age_seconds * 1000)),
             ("grpc.max_connection_age_grace_ms", round((longest_seconds + _CALL_GRACE_SECONDS) * 1000)),
             ("grpc.keepalive_permit_without_calls", 1),
@@ -157,6 +168,7 @@ def build_server(
     interceptor: Interceptor | None = None,
     connection_age_seconds: float = _CONNECTION_AGE_SECONDS,
     concurrent_rpcs_max: int = CONCURRENT_RPCS_MAX,
+    handshake_seconds: float = HANDSHAKE_SECONDS,
 ) -> GrpcServer:
     """Returns a server with nothing in it yet.
 
@@ -167,6 +179,7 @@ def build_server(
         interceptor: Wraps each unary method's servicer method; runs after all checks.
         connection_age_seconds: After this, clients must reconnect, so that they find new pods.
         concurrent_rpcs_max: Calls and streams in flight beyond which further ones are refused.
+        handshake_seconds: Until when a new connection has shown its certificate and begun HTTP/2.
     """
     pipeline = Pipeline(
         service_tokens=service_tokens,
@@ -174,4 +187,4 @@ def build_server(
         deadline_seconds=deadline_seconds,
         interceptor=interceptor,
     )
-    return GrpcServer(pipeline, connection_age_seconds, concurrent_rpcs_max)
+    return GrpcServer(pipeline, connection_age_seconds, concurrent_rpcs_max, handshake_seconds)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from chassis.redis_connection import check_url
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -44,6 +45,11 @@ def _url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
         raise ValueError("expected a URL such as http://host:8080/ready")
+    return value
+
+
+def _redis_url(value: str) -> str:
+    check_url(value)
     return value
 
 
@@ -114,9 +120,14 @@ class _Http(_Target):
     ca_file: _File | None = None
 
 
-class _Database(_Target):
-    kind: Literal["postgres", "redis"]
+class _Postgres(_Target):
+    kind: Literal["postgres"]
     url: _Text
+
+
+class _Redis(_Target):
+    kind: Literal["redis"]
+    url: Annotated[_Text, AfterValidator(_redis_url)]
 
 
 class _Qdrant(_Target):
@@ -141,7 +152,9 @@ class _Kubernetes(_Target):
     wanted: Annotated[int, Field(ge=1, le=10_000)] | None = None
 
 
-_AnyTarget = Annotated[_Grpc | _Http | _Database | _Qdrant | _Tls | _Kubernetes, Field(discriminator="kind")]
+_AnyTarget = Annotated[
+    _Grpc | _Http | _Postgres | _Redis | _Qdrant | _Tls | _Kubernetes, Field(discriminator="kind")
+]
 
 _KINDS = "grpc, http, nextcloud, postgres, redis, qdrant, tls, kubernetes"
 
