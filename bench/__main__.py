@@ -12,14 +12,14 @@ from bench.load import client_name
 from bench.parts import PARTS, measure_edge
 from bench.verdicts import Verdict, table
 
-EDGE = "edge"
+EDGE_PART = "edge"
 
 
 def main() -> None:
     """Measures, prints Markdown and keeps the raw results."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     given = edge.Plan()
-    parts = (EDGE, *PARTS)
+    parts = (EDGE_PART, *PARTS)
     parser.add_argument("--parts", nargs="*", choices=parts, default=parts, help="what to measure")
     parser.add_argument("--rounds", type=int, default=given.rounds)
     parser.add_argument("--flood-seconds", type=float, default=given.flood_seconds)
@@ -31,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     plan = edge.Plan(options.rounds, options.flood_seconds, options.stream_seconds, options.rate)
     machine, verdicts = report.machine(), list[Verdict]()
-    if EDGE in options.parts:
+    if EDGE_PART in options.parts:
         turns, verdicts = measure_edge(plan)
         print(_contestants(turns, plan))
         if options.keep:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from chassis.errors import Draining, ServiceError, TokenRevoked
+from chassis.errors import Draining, ServiceError, TokenRevoked, Unavailable
 from chassis.identity.caller import Caller
 from gateway.streams import timer
 from gateway.streams.bounds import Bounds
@@ -104,10 +104,14 @@ async def test_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_last_event() -> None:
-    """A stream that ends because something stops says when to come back; one that failed, why."""
+    """A stream that ends because something stops or is away says when to come back; one that failed, why."""
     for end in (DRAINING, failed(Draining())):
         assert SERVER_SENT_EVENTS.last(end).startswith(b"retry: ")
         assert json.loads(JSON_LINES.last(end))["data"]["retry"] >= 500
+    away = failed(Unavailable())
+    assert SERVER_SENT_EVENTS.last(away).startswith(b"retry: ")
+    assert json.loads(JSON_LINES.last(away))["retry"] >= 500
+    assert b"retry" not in SERVER_SENT_EVENTS.last(failed(TokenRevoked()))
     revoked = json.loads(JSON_LINES.last(failed(TokenRevoked())))
     assert revoked["event"] == "error"
     assert revoked["data"]["code"] == "TOKEN_REVOKED"

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from chassis.errors import Kind, ServiceError
 from chassis.identity.role import Role
 from chassis.ids import uuid7
 from devstack.valkey import Valkey
@@ -93,6 +94,23 @@ async def test_everything_counts(given: Given, method: str, path: str) -> None:
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert refused.headers["ratelimit-policy"] == f'"client";q={FEW};w=60'
     assert other.status_code == OK
+
+
+class _Guessed(ServiceError):
+    kind = Kind.EXHAUSTED
+    reason = "TOO_MANY_ATTEMPTS"
+
+
+async def test_a_limit_that_the_service_keeps(given: Given, upstream: FakeUpstream) -> None:
+    """Is the first of the fields, since it is the one that refuses, although the others are not used up."""
+    upstream.failure = _Guessed(retry_after_seconds=900)
+    async with serving_gateway(given(client_limit=FEW)) as gateway:
+        refused = await gateway.http.get("/api/health/stream", headers=_somewhere())
+
+    assert refused.status_code == TOO_MANY
+    assert refused.headers["retry-after"] == "900"
+    assert refused.headers["ratelimit"].startswith('"too_many_attempts";r=0;t=900, "client";r=')
+    assert refused.headers["ratelimit-policy"] == f'"client";q={FEW};w=60'
 
 
 async def test_probes_are_not_limited(given: Given) -> None:

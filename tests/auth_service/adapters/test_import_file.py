@@ -88,3 +88,34 @@ def test_a_damaged_field_refuses_its_row_alone(field: str, texts: list[str], tmp
         assert all(
             text.isascii() or isinstance(each, RefusedRow) for text, each in zip(damaged, rows, strict=True)
         )
+
+
+@pytest.mark.parametrize(
+    ("time", "is_taken"),
+    [
+        ("2019-03-04T05:06:07Z", True),
+        ("2019-03-04t05:06:07.123456z", True),
+        ("2019-03-04 05:06:07+02:00", True),
+        ("2019-03-04T05:06:07-00:00", True),
+        ("1551675967", False),
+        (1551675967, False),
+        (1551675967.5, False),
+        ("2019-03-04_05:06:07Z", False),
+        ("2019-03-04T05:06Z", False),
+        ("2019-03-04T05:06:07", False),
+        ("2019-03-04T05:06:07+0200", False),
+        ("2019-03-04T05:06:07 Z", False),
+        ("2019-03-04", False),
+        ("2019-02-30T05:06:07Z", False),
+    ],
+)
+def test_times_are_those_of_rfc_3339(time: str | float, is_taken: bool, tmp_path: Path) -> None:
+    path = tmp_path / "users.jsonl"
+    path.write_text(json.dumps(json.loads(ROW % "ada") | {"created_at": time}) + "\n")
+    with open_json_lines(path) as file:
+        (row,) = file.rows()
+
+    assert isinstance(row, RefusedRow) is not is_taken
+    if isinstance(row, RefusedRow):
+        assert row.reason.startswith("created_at: ")
+        assert row.reason.count("created_at") == 1

@@ -9,7 +9,7 @@ import pytest
 from auth_service.adapters.hmac_secrets import HmacImportIds
 from auth_service.domain.user_import import Admission, ImportedAccount, ImportRow, RefusedRow
 from auth_service.usecases import user_import
-from auth_service.usecases.user_import import ImportUsers
+from auth_service.usecases.user_import import ImportTotals, ImportUsers
 from chassis.errors import Unavailable
 from chassis.identity.role import Role
 
@@ -134,6 +134,27 @@ async def test_what_a_dead_import_leaves_is_finished_without_it(service: LocalSe
     assert (row.is_pending, row.full_name, row.joined_at) == (False, None, None)
     await service.sign_in()
     assert (await service.send_mails()).sent == []
+
+
+async def test_two_imports_of_one_file_count_each_user_once(service: LocalService) -> None:
+    """The other import finishes all users while this one waits for user-service."""
+    file = File([a_row(role=Role.ADMIN)])
+    other = an_import(service, Directory([Admission.CREATED]))
+    totals: list[ImportTotals] = []
+
+    class Meanwhile(Directory):
+        async def import_users(
+            self, accounts: Sequence[ImportedAccount], *, check_only: bool
+        ) -> Sequence[Admission]:
+            totals.append(await other(file, ImportTotals()))
+            return await super().import_users(accounts, check_only=check_only)
+
+    progress = Progress()
+    totals.append(await an_import(service, Meanwhile([Admission.CREATED]), progress)(file, ImportTotals()))
+
+    assert [(each.new, each.admins, each.known) for each in totals] == [(1, 1, 0), (0, 0, 1)]
+    assert list(progress.existing) == [1]
+    assert len(await service.database.audited("auth.user_imported")) == 1
 
 
 async def test_a_repeat_finishes_what_is_pending(service: LocalService) -> None:

@@ -105,7 +105,7 @@ async def test_others_are_refused(peer: Peer, authority: Authority, tmp_path: Pa
 
 @pytest.mark.parametrize("certified", [True, False], ids=["TLS", "plain text"])
 async def test_a_handshake_does_not_last(authority: Authority, tmp_path: Path, certified: bool) -> None:
-    """Whoever connects and says nothing is hung up on, and occupies nothing for long."""
+    """A client that connects and says nothing is hung up on, and occupies nothing for long."""
     server = build_server(
         service_tokens=service_tokens("health-aggregator"),
         authenticator=TableAuthenticator(),

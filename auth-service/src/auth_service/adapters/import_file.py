@@ -6,19 +6,20 @@ import codecs
 import hashlib
 import io
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal
 from uuid import UUID
 
 from chassis.errors import Invalid
 from chassis.grpc.constraints import compile_validator
 from chassis.identity.role import Role
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from vestibule.users.v1 import directory_service_pb2
 
 from auth_service.adapters import foreign_hashes
@@ -33,6 +34,8 @@ _ANY_ID = UUID(int=0)
 _STDIN = Path("-")
 _UTF_16_OR_32 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
 _validate = compile_validator(directory_service_pb2.ImportedUser.DESCRIPTOR)
 
 
@@ -44,6 +47,13 @@ class ChangedFile(Exception):
     """The file was changed while it was read."""
 
 
+def _rfc_3339(value: object) -> object:
+    """Refuses what pydantic takes besides: Unix seconds, other separators, times without seconds."""
+    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+        raise ValueError("is no time of RFC 3339 with an offset, such as 2019-03-04T05:06:07Z")
+    return value
+
+
 class _Fields(BaseModel):
     """A line. Everything but the address, the name and the time may be left out."""
 
@@ -51,7 +61,7 @@ class _Fields(BaseModel):
 
     email: str
     full_name: str
-    created_at: AwareDatetime
+    created_at: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_rfc_3339)]
     role: Literal["user", "admin"] = "user"
     is_active: bool = True
     email_verified: bool = False
@@ -192,7 +202,8 @@ def _explained(kind: str, location: tuple[int | str, ...], message: str) -> str:
     if kind == "extra_forbidden":
         # Its name may be anything, a password too.
         return f"has fields besides {', '.join(_Fields.model_fields)}"
-    text = message[:1].lower() + message[1:]
+    text = message.removeprefix("Value error, ")
+    text = text[:1].lower() + text[1:]
     return f"{name}: {text}" if name else text
 
 

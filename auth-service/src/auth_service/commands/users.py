@@ -2,12 +2,13 @@
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from io import FileIO
 from pathlib import Path
-from typing import TextIO
 from uuid import UUID
 
 from chassis.errors import ServiceError
@@ -23,6 +24,10 @@ from auth_service.wiring import commands
 DONE, REFUSED, FAILED = 0, 1, 2
 _SHOWN_EVERY_SECONDS = 2.0
 _AGAIN = "Run it again: it goes on where it has ended."
+
+
+class Unwritable(Exception):
+    """What is written of an import cannot be: the refused rows, or the file of ids."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -49,12 +54,13 @@ def import_users(wanted: argparse.Namespace) -> int:
     """Checks the file, and imports it; returns the exit status."""
     settings = load(AuthSettings)
     if wanted.ids is not None and _are_one(wanted.ids, wanted.file):
-        print(f"users import: --ids would overwrite {wanted.file}: name another file", file=sys.stderr)
+        _say(f"users import: --ids would overwrite {wanted.file}: name another file")
         return FAILED
     try:
         with (
             open_json_lines(wanted.file) as file,
-            nullcontext() if wanted.ids is None or wanted.check else wanted.ids.open("w") as ids,
+            # Without a buffer, so that closing has nothing left that can fail.
+            nullcontext() if wanted.ids is None or wanted.check else wanted.ids.open("wb", 0) as ids,
         ):
             checked, imported = asyncio.run(
                 commands.import_users(
@@ -67,16 +73,16 @@ def import_users(wanted: argparse.Namespace) -> int:
             )
     except OSError as error:
         unusable = error.filename or wanted.file
-        print(f"users import: {unusable} cannot be opened: {error.strerror or error}", file=sys.stderr)
+        _say(f"users import: {unusable} cannot be opened: {error.strerror or error}")
         return FAILED
     except UnusableFile as error:
-        print(f"users import: nothing was imported: {wanted.file}: {error}", file=sys.stderr)
+        _say(f"users import: nothing was imported: {wanted.file}: {error}")
         return FAILED
     except ChangedFile:
-        print(f"users import: {wanted.file} was changed while it was read. {_AGAIN}", file=sys.stderr)
+        _say(f"users import: {wanted.file} was changed while it was read. {_AGAIN}")
         return FAILED
-    except (StartupError, ServiceError) as error:
-        print(f"users import: {error}\n{_AGAIN}", file=sys.stderr)
+    except (StartupError, ServiceError, Unwritable) as error:
+        _say(f"users import: {error}\n{_AGAIN}")
         return FAILED
     totals = imported or checked
     _print(totals, "imported" if imported else "checked, nothing was imported")
@@ -87,17 +93,23 @@ def _are_one(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and one.samefile(other)
 
 
+def _say(text: str) -> None:
+    """Prints to stderr; a reader that has left ends nothing."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def _print(totals: ImportTotals, what: str) -> None:
-    print(f"{what}: {totals.rows} rows", file=sys.stderr)
-    print(f"  {totals.new} users, {totals.admins} of them admins", file=sys.stderr)
-    print(f"  {totals.known} had been imported before", file=sys.stderr)
-    print(f"  {len(totals.refused)} refused", file=sys.stderr)
+    _say(f"{what}: {totals.rows} rows")
+    _say(f"  {totals.new} users, {totals.admins} of them admins")
+    _say(f"  {totals.known} had been imported before")
+    _say(f"  {len(totals.refused)} refused")
 
 
 class Progress:
     """`ImportProgress` on a terminal or in a log: a line now and then, and one for each refused row."""
 
-    def __init__(self, ids: TextIO | None) -> None:
+    def __init__(self, ids: FileIO | None) -> None:
         """Takes the file that gets the users' ids."""
         self._ids = ids
         self._shown_at = time.monotonic()
@@ -106,13 +118,21 @@ class Progress:
         """Prints how many rows are done, at most every other second."""
         if time.monotonic() - self._shown_at >= _SHOWN_EVERY_SECONDS:
             self._shown_at = time.monotonic()
-            print(f"{step} {rows} rows", file=sys.stderr, flush=True)
+            _say(f"{step} {rows} rows")
 
     def exists(self, line: int, user_id: UUID) -> None:
         """Writes the user's id."""
         if self._ids is not None:
-            self._ids.write(f"{line},{user_id}\n")
+            try:
+                self._ids.write(f"{line},{user_id}\n".encode())
+            except OSError as error:
+                raise Unwritable(f"{self._ids.name!s} cannot be written: {error.strerror}") from error
 
     def refused(self, row: RefusedRow) -> None:
         """Prints the line's number and why it is refused."""
-        print(f"line {row.line}: {row.reason}", flush=True)
+        try:
+            print(f"line {row.line}: {row.reason}", flush=True)
+        except OSError as error:
+            # What is left in the buffer would fail again at the exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Unwritable(f"refused rows cannot be written to stdout: {error.strerror}") from error

@@ -148,8 +148,8 @@ class ImportRepository(Protocol):
         """
         ...
 
-    async def activate(self, user_ids: Sequence[UUID]) -> None:
-        """Turns pending credentials into active ones."""
+    async def activate(self, user_ids: Sequence[UUID]) -> frozenset[UUID]:
+        """Turns pending credentials into active ones; returns whose were pending."""
         ...
 
     async def drop(self, user_ids: Sequence[UUID]) -> None:

@@ -185,9 +185,12 @@ class ImportUsers(Component):
         stored = [account for account in wanted if account.user_id in added] + resumed
         admissions = await self._admit(stored, check_only=False)
         admitted = self._admitted(stored, admissions, totals)
-        await self._finish(stored, admitted)
+        finished = await self._finish(stored, admitted)
         for account in admitted:
-            _count(account, totals)
+            if account.user_id in finished:
+                _count(account, totals)
+            else:
+                totals.known += 1
             self.progress.exists(account.row.line, account.user_id)
 
     async def _admit(self, accounts: Sequence[ImportedAccount], *, check_only: bool) -> Sequence[Admission]:
@@ -214,16 +217,19 @@ class ImportUsers(Component):
                 admitted.append(account)
         return admitted
 
-    async def _finish(self, stored: Sequence[ImportedAccount], admitted: Sequence[ImportedAccount]) -> None:
+    async def _finish(
+        self, stored: Sequence[ImportedAccount], admitted: Sequence[ImportedAccount]
+    ) -> frozenset[UUID]:
+        """Returns who became active by this import, and not by another one of the same rows meanwhile."""
         ids = [account.user_id for account in admitted]
-        admins = [account.user_id for account in admitted if account.row.role is Role.ADMIN]
         async with self.units.transaction() as unit:
             await unit.imports.drop([each.user_id for each in stored if each.user_id not in set(ids)])
-            await unit.imports.activate(ids)
-            for admin in admins:
+            finished = await unit.imports.activate(ids)
+            for admin in _admins(admitted, finished):
                 await unit.audit.append(
                     audited(OPERATOR, self.clock.now(), "auth.user_imported", subject_id=admin, role="admin")
                 )
+        return finished
 
     def _refuse(self, row: RefusedRow, totals: ImportTotals) -> None:
         totals.refused.add(row.line)
@@ -258,6 +264,10 @@ def _as_pending(account: ImportedAccount, registration: Registration | None) -> 
         email_verified=registration.email_verified,
     )
     return replace(account, row=stored)
+
+
+def _admins(accounts: Sequence[ImportedAccount], among: frozenset[UUID]) -> list[UUID]:
+    return [each.user_id for each in accounts if each.user_id in among and each.row.role is Role.ADMIN]
 
 
 def _count(account: ImportedAccount, totals: ImportTotals) -> None:

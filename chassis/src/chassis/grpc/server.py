@@ -26,7 +26,7 @@ _CALL_GRACE_SECONDS = 60
 _MESSAGE_OVERHEAD_BYTES = 4096
 HANDSHAKE_SECONDS = 10.0
 """Until when a new connection has shown its certificate and begun HTTP/2: twice of what clients wait for it.
-Until then it occupies a file descriptor for anybody who reaches the port, by gRPC's default for 120 s."""
+Until then it occupies a file descriptor, without any proof of who it is; by gRPC's default for 120 s."""
 
 Servicer = TypeVar("Servicer")
 

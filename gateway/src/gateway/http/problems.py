@@ -177,7 +177,12 @@ def _headers(error: ServiceError, status: int) -> list[Header]:
     if status == _NOT_SIGNED_IN:
         headers.append((b"www-authenticate", _challenge(error)))
     if status in _WITH_RETRY_AFTER:
-        headers.append((b"retry-after", str(math.ceil(error.retry_after_seconds or 1)).encode()))
+        retry_after_seconds = math.ceil(error.retry_after_seconds or 1)
+        headers.append((b"retry-after", str(retry_after_seconds).encode()))
+        if error.kind is Kind.EXHAUSTED and not isinstance(error, RateLimited):
+            # The limits that the gateway counts are not used up. This one has no policy: its numbers are
+            # known where it is kept.
+            headers.append((b"ratelimit", f'"{error.reason.lower()}";r=0;t={retry_after_seconds}'.encode()))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode()))
     if isinstance(error, UpgradeRequired):

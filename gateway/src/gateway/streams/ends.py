@@ -72,6 +72,11 @@ def failed(error: ServiceError) -> End:
     return DRAINING if isinstance(error, Draining) else End(error.reason, error)
 
 
+def ends_many(end: End) -> bool:
+    """Returns whether what ended a stream ends others in the same moment, whose clients all come back."""
+    return end is DRAINING or (end.error is not None and end.error.kind is Kind.UNAVAILABLE)
+
+
 def close_of(end: End) -> tuple[int, str]:
     """Returns a WebSocket's close code and reason."""
     error = end.error

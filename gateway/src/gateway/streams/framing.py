@@ -12,7 +12,7 @@ import orjson
 
 from gateway.http.problems import error_object
 from gateway.http.response import Header
-from gateway.streams.ends import DRAINING, End
+from gateway.streams.ends import End, ends_many
 from gateway.streams.messages import StreamEvent
 
 HEADERS: list[Header] = [
@@ -69,10 +69,10 @@ class ServerSentEvents:
         return b'event: ending\ndata: {"seconds":%d}\n\n' % round(seconds)
 
     def last(self, end: End) -> bytes:
-        """Returns `end` or `error`; clients of a gateway that stops learn when to come back."""
+        """Returns `end` or `error`; clients that come back together learn when to."""
+        retry = b"retry: %d\n" % _retry_milliseconds() if ends_many(end) else b""
         if end.error is not None:
-            return b"event: error\ndata: %b\n\n" % error_object(end.error)
-        retry = b"retry: %d\n" % _retry_milliseconds() if end is DRAINING else b""
+            return b"%bevent: error\ndata: %b\n\n" % (retry, error_object(end.error))
         return b'%bevent: end\ndata: {"reason":"%b"}\n\n' % (retry, end.reason.encode())
 
 
@@ -97,10 +97,10 @@ class JsonLines:
         return b'{"event":"ending","data":{"seconds":%d}}\n' % round(seconds)
 
     def last(self, end: End) -> bytes:
-        """Returns `end` or `error`; clients of a gateway that stops learn when to come back."""
+        """Returns `end` or `error`; clients that come back together learn when to."""
+        retry = b',"retry":%d' % _retry_milliseconds() if ends_many(end) else b""
         if end.error is not None:
-            return b'{"event":"error","data":%b}\n' % error_object(end.error)
-        retry = b',"retry":%d' % _retry_milliseconds() if end is DRAINING else b""
+            return b'{"event":"error","data":%b%b}\n' % (error_object(end.error), retry)
         return b'{"event":"end","data":{"reason":"%b"%b}}\n' % (end.reason.encode(), retry)
 
 

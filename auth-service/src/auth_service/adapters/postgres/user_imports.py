@@ -59,16 +59,18 @@ class PostgresUserImports(Component):
         )
         return {record["user_id"] for record in await self.connection.fetch(_ADD, *map(list, columns))}
 
-    async def activate(self, user_ids: Sequence[UUID]) -> None:
-        """Turns pending credentials into active ones."""
-        await self.connection.execute(
+    async def activate(self, user_ids: Sequence[UUID]) -> frozenset[UUID]:
+        """Turns pending credentials into active ones; returns whose were pending."""
+        rows = await self.connection.fetch(
             """
             UPDATE auth.credentials
                SET is_pending = false, full_name = NULL, joined_at = NULL, updated_at = now()
              WHERE user_id = ANY($1::uuid[]) AND is_pending
+            RETURNING user_id
             """,
             list(user_ids),
         )
+        return frozenset(row["user_id"] for row in rows)
 
     async def drop(self, user_ids: Sequence[UUID]) -> None:
         """Deletes pending credentials."""
