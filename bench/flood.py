@@ -6,8 +6,10 @@ flooded turns alternate, and the medians are compared, because machines vary. Ev
 the machine's cores: the flood takes from the reads whatever it costs to answer and to refuse it. What it
 costs to make is reported; its client has a lower priority, since real floods come from other machines.
 
-With `--auth-cores` auth-service and the flood's client share that number of cores, as pods do by their
-CPU limit; the other processes may use all.
+The cores are divided as among pods of the chart, by their CPU requests (`bench/pod_shares.py`); with
+`--alike`, or where no cgroup may be made, as among threads that are all alike. With `--auth-cores`
+auth-service and the flood's client share that number of cores, as pods do by their CPU limit; the other
+processes may use all.
 """
 
 import argparse
@@ -35,6 +37,7 @@ from bench.flood_clients import (
     read_while_flooded,
     said,
 )
+from bench.pod_shares import Sharing, alike, shared_as_pods
 from bench.processes import cpu_seconds, pin
 
 
@@ -79,9 +82,40 @@ class Bench:
         )
 
 
-def measure(stack: Stack, rounds: int, seconds: float, cores: Sequence[int]) -> dict[str, Any]:
+def measure(
+    stack: Stack, rounds: int, seconds: float, cores: Sequence[int], sharing: Sharing
+) -> dict[str, Any]:
     """Measures and prints; returns the raw results."""
     pin(stack.services["auth-service"].pid or 0, cores)
+    programs = {**stack.services, "postgres": stack.postgres, "redis": stack.valkey}
+    running = {name: program.pid for name, program in programs.items() if program and program.pid}
+    with sharing(running) as is_shared:
+        print(f"the cores are divided {'as among pods' if is_shared else 'among threads that are all alike'}")
+        found = _measure(stack, rounds, seconds, cores)
+    rate = 10 * found["capacity_per_second"]
+    bare = tuple(
+        zip(
+            *flood_yardstick.measure(stack.folder, rounds, seconds, rate, cores=cores, sharing=sharing),
+            strict=True,
+        )
+    )
+    for name in ("p50_ms", "p99_ms"):
+        for what, turns in (
+            ("", (found["idle"], found["flooded"])),
+            ("; a bare app, beside as many hashes", bare),
+        ):
+            quiet, loud = (statistics.median(getattr(each, name) for each in turn) for turn in turns)
+            print(f"{name}{what}: idle {quiet:.2f}, flooded {loud:.2f}: {loud / quiet:.1f} x")
+    for name in ("idle", "flooded"):
+        found[name] = [asdict(each) for each in found[name]]
+    return {
+        **found,
+        "is_shared_as_pods": is_shared,
+        "bare": [[asdict(each) for each in turns] for turns in bare],
+    }
+
+
+def _measure(stack: Stack, rounds: int, seconds: float, cores: Sequence[int]) -> dict[str, Any]:
     bench = Bench(stack.base_url, seconds, cores)
     bench.reads()
     capacity = bench.capacity()
@@ -111,7 +145,6 @@ def measure(stack: Stack, rounds: int, seconds: float, cores: Sequence[int]) -> 
             f" asked late by {idle[-1].late_ms:.1f} and {reads.late_ms:.1f} ms;"
             f" logins {found['statuses']}, sent late by {found['late_p99_seconds'] * 1_000:.0f} ms"
         )
-    bare = tuple(zip(*flood_yardstick.measure(stack.folder, rounds, seconds, rate, cores), strict=True))
     lasted = rounds * (seconds + 2 * LEAD_SECONDS)
     print(
         f"logins/s while flooded {statuses['200'] / lasted:.0f}; refused {statuses['503']} by 503,"
@@ -124,23 +157,32 @@ def measure(stack: Stack, rounds: int, seconds: float, cores: Sequence[int]) -> 
             f"{name}: {seconds * 1_000 / logins:.2f} ms of CPU a login" for name, seconds in used.items()
         )
     )
-    for name in ("p50_ms", "p99_ms"):
-        for what, turns in (("", (idle, flooded)), ("; a bare app, beside as many hashes", bare)):
-            quiet, loud = (statistics.median(getattr(each, name) for each in turn) for turn in turns)
-            print(f"{name}{what}: idle {quiet:.2f}, flooded {loud:.2f}: {loud / quiet:.1f} x")
     return {
         "capacity_per_second": capacity,
-        "idle": [asdict(each) for each in idle],
-        "flooded": [asdict(each) for each in flooded],
-        "bare": [[asdict(each) for each in turns] for turns in bare],
+        "idle": idle,
+        "flooded": flooded,
         "logins": statuses,
         "answered_per_second": statuses["200"] / lasted,
         "cpu_ms_a_login": {name: seconds * 1_000 / logins for name, seconds in used.items()},
     }
 
 
-def run(rounds: int, seconds: float, auth_cores: int, settings: Mapping[str, str]) -> dict[str, Any]:
-    """Measures a system of its own."""
+def run(
+    rounds: int,
+    seconds: float,
+    auth_cores: int,
+    settings: Mapping[str, str],
+    sharing: Sharing = shared_as_pods,
+) -> dict[str, Any]:
+    """Measures a system of its own.
+
+    Args:
+        rounds: How many quiet and as many flooded turns.
+        seconds: How long each takes.
+        auth_cores: On how many cores auth-service and the flood's client run.
+        settings: Of the system, beside the usual ones.
+        sharing: How the cores are divided.
+    """
     environment = {
         "PATH": os.environ["PATH"],
         "LOG_FORMAT": "json",
@@ -152,7 +194,7 @@ def run(rounds: int, seconds: float, auth_cores: int, settings: Mapping[str, str
     }
     available = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), environment) as stack:
-        return measure(stack, rounds, seconds, available[-auth_cores:])
+        return measure(stack, rounds, seconds, available[-auth_cores:], sharing)
 
 
 def main() -> None:
@@ -164,10 +206,12 @@ def main() -> None:
     parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
     available = sorted(os.sched_getaffinity(0))
     parser.add_argument("--auth-cores", type=int, default=len(available), metavar="N", help="CPU limit")
+    parser.add_argument("--alike", action="store_true", help="divide the cores among threads, not pods")
     options = parser.parse_args()
     machine = report.machine()
     settings = dict(each.split("=", 1) for each in options.set)
-    results = run(options.rounds, options.seconds, options.auth_cores, settings)
+    sharing = alike if options.alike else shared_as_pods
+    results = run(options.rounds, options.seconds, options.auth_cores, settings, sharing)
     if options.keep:
         print(f"- raw results: {report.keep(options.keep, {'machine': machine, **results})}")
 

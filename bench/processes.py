@@ -15,13 +15,13 @@ def cpu_seconds(root: int) -> float:
 
     The kernel counts in nanoseconds and shows hundredths of a second.
     """
-    return sum(_ticks(pid) for pid in _family(root)) / _TICKS_PER_SECOND
+    return sum(_ticks(pid) for pid in family(root)) / _TICKS_PER_SECOND
 
 
 def pin(root: int, cores: Iterable[int]) -> None:
     """Lets a process and those it started run on these cores only, every thread of theirs."""
     allowed = set(cores)
-    for pid in _family(root):
+    for pid in family(root):
         with suppress(FileNotFoundError, ProcessLookupError):
             for thread in Path(f"/proc/{pid}/task").iterdir():
                 os.sched_setaffinity(int(thread.name), allowed)
@@ -29,7 +29,7 @@ def pin(root: int, cores: Iterable[int]) -> None:
 
 def wake_ups(root: int) -> int:
     """Returns how often threads of a process and of those it started have slept and been woken."""
-    tasks = (task for pid in _family(root) for task in Path(f"/proc/{pid}/task").glob("*/status"))
+    tasks = (task for pid in family(root) for task in Path(f"/proc/{pid}/task").glob("*/status"))
     return sum(_number(task, "voluntary_ctxt_switches:") for task in tasks)
 
 
@@ -38,15 +38,8 @@ def resident_mib(pid: int) -> float:
     return _number(Path(f"/proc/{pid}/status"), "VmRSS:") / 1024
 
 
-def _number(status: Path, name: str) -> int:
-    with suppress(FileNotFoundError, ProcessLookupError):
-        for line in status.read_text().splitlines():
-            if line.startswith(name):
-                return int(line.split()[1])
-    return 0
-
-
-def _family(root: int) -> list[int]:
+def family(root: int) -> list[int]:
+    """Returns the ids of a process and of those it started, and they in turn."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -57,6 +50,14 @@ def _family(root: int) -> list[int]:
     for pid in family:
         family += children.get(pid, [])
     return family
+
+
+def _number(status: Path, name: str) -> int:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for line in status.read_text().splitlines():
+            if line.startswith(name):
+                return int(line.split()[1])
+    return 0
 
 
 def _ticks(pid: int) -> int:
