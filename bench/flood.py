@@ -6,10 +6,9 @@ flooded turns alternate, and the medians are compared, because machines vary. Ev
 the machine's cores: the flood takes from the reads whatever it costs to answer and to refuse it. What it
 costs to make is reported; its client has a lower priority, since real floods come from other machines.
 
-The cores are divided as among pods of the chart, by their CPU requests (`bench/pod_shares.py`); with
-`--alike`, or where no cgroup may be made, as among threads that are all alike. With `--auth-cores`
-auth-service and the flood's client share that number of cores, as pods do by their CPU limit; the other
-processes may use all.
+The cores are divided among threads that are all alike, and then among pods as the chart has them
+(`bench/pod_shares.py`). With `--auth-cores` auth-service and the flood's client share that number of cores,
+as pods do by their CPU limit; the other processes may use all.
 """
 
 import argparse
@@ -19,7 +18,6 @@ import statistics
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +35,7 @@ from bench.flood_clients import (
     read_while_flooded,
     said,
 )
-from bench.pod_shares import Sharing, alike, shared_as_pods
+from bench.pod_shares import DIVISIONS
 from bench.processes import cpu_seconds, pin
 
 
@@ -83,40 +81,44 @@ class Bench:
 
 
 def measure(
-    stack: Stack, rounds: int, seconds: float, cores: Sequence[int], sharing: Sharing
+    stack: Stack, rounds: int, seconds: float, cores: Sequence[int], among: Sequence[str]
 ) -> dict[str, Any]:
-    """Measures and prints; returns the raw results."""
+    """Measures and prints, for each division of the cores; returns the raw results."""
     pin(stack.services["auth-service"].pid or 0, cores)
     programs = {**stack.services, "postgres": stack.postgres, "redis": stack.valkey}
     running = {name: program.pid for name, program in programs.items() if program and program.pid}
-    with sharing(running) as is_shared:
-        print(f"the cores are divided {'as among pods' if is_shared else 'among threads that are all alike'}")
-        found = _measure(stack, rounds, seconds, cores)
-    rate = 10 * found["capacity_per_second"]
-    bare = tuple(
-        zip(
-            *flood_yardstick.measure(stack.folder, rounds, seconds, rate, cores=cores, sharing=sharing),
-            strict=True,
-        )
-    )
-    for name in ("p50_ms", "p99_ms"):
-        for what, turns in (
-            ("", (found["idle"], found["flooded"])),
-            ("; a bare app, beside as many hashes", bare),
-        ):
-            quiet, loud = (statistics.median(getattr(each, name) for each in turn) for turn in turns)
-            print(f"{name}{what}: idle {quiet:.2f}, flooded {loud:.2f}: {loud / quiet:.1f} x")
-    for name in ("idle", "flooded"):
-        found[name] = [asdict(each) for each in found[name]]
-    return {
-        **found,
-        "is_shared_as_pods": is_shared,
-        "bare": [[asdict(each) for each in turns] for turns in bare],
-    }
-
-
-def _measure(stack: Stack, rounds: int, seconds: float, cores: Sequence[int]) -> dict[str, Any]:
     bench = Bench(stack.base_url, seconds, cores)
+    found = {}
+    for name in among:
+        with DIVISIONS[name](running) as is_divided:
+            if is_divided:
+                print(f"the cores are divided among {name}")
+                found[name] = _measure(stack, bench, rounds, seconds)
+            else:
+                print(f"the cores cannot be divided among {name}: no cgroup may be made here")
+    rate = 10 * max((each["capacity_per_second"] for each in found.values()), default=0.0)
+    bare = flood_yardstick.measure(stack.folder, rounds, seconds, rate, cores) if found else []
+    for what, idle, flooded in (
+        *((f"among {name}", each["idle"], each["flooded"]) for name, each in found.items()),
+        ("a bare app, beside as many hashes", [idle for idle, _ in bare], [flooded for _, flooded in bare]),
+    ):
+        for name in ("p50_ms", "p99_ms"):
+            quiet, loud = (_median(turns, name) for turns in (idle, flooded))
+            print(f"{name}, {what}: idle {quiet:.2f}, flooded {loud:.2f}: {loud / quiet:.1f} x")
+    return {"among": found, "bare": bare}
+
+
+def p99_to_idle(found: Mapping[str, Any]) -> float:
+    """Returns p99 while flooded in relation to idle p99, by the medians, of one division's results."""
+    return _median(found["flooded"], "p99_ms") / _median(found["idle"], "p99_ms")
+
+
+def _median(turns: Sequence[Reads], name: str) -> float:
+    middle: float = statistics.median(getattr(each, name) for each in turns)
+    return middle
+
+
+def _measure(stack: Stack, bench: Bench, rounds: int, seconds: float) -> dict[str, Any]:
     bench.reads()
     capacity = bench.capacity()
     rate = 10 * capacity
@@ -172,7 +174,7 @@ def run(
     seconds: float,
     auth_cores: int,
     settings: Mapping[str, str],
-    sharing: Sharing = shared_as_pods,
+    among: Sequence[str] = tuple(DIVISIONS),
 ) -> dict[str, Any]:
     """Measures a system of its own.
 
@@ -181,7 +183,7 @@ def run(
         seconds: How long each takes.
         auth_cores: On how many cores auth-service and the flood's client run.
         settings: Of the system, beside the usual ones.
-        sharing: How the cores are divided.
+        among: How the cores are divided, one after the other: names in `DIVISIONS`.
     """
     environment = {
         "PATH": os.environ["PATH"],
@@ -194,7 +196,7 @@ def run(
     }
     available = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), environment) as stack:
-        return measure(stack, rounds, seconds, available[-auth_cores:], sharing)
+        return measure(stack, rounds, seconds, available[-auth_cores:], among)
 
 
 def main() -> None:
@@ -206,12 +208,12 @@ def main() -> None:
     parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
     available = sorted(os.sched_getaffinity(0))
     parser.add_argument("--auth-cores", type=int, default=len(available), metavar="N", help="CPU limit")
-    parser.add_argument("--alike", action="store_true", help="divide the cores among threads, not pods")
+    parser.add_argument("--among", choices=DIVISIONS, action="append", help="how the cores are divided")
     options = parser.parse_args()
     machine = report.machine()
     settings = dict(each.split("=", 1) for each in options.set)
-    sharing = alike if options.alike else shared_as_pods
-    results = run(options.rounds, options.seconds, options.auth_cores, settings, sharing)
+    among = options.among or tuple(DIVISIONS)
+    results = run(options.rounds, options.seconds, options.auth_cores, settings, among)
     if options.keep:
         print(f"- raw results: {report.keep(options.keep, {'machine': machine, **results})}")
 

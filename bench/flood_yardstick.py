@@ -20,25 +20,24 @@ from devstack.ports import free_port
 from bench.contestants import asgi_process
 from bench.flood_clients import FLOODING, LEAD_SECONDS, Reads, read, read_while_flooded
 from bench.load import ROOT
-from bench.pod_shares import Sharing
 
 _BODY = '{"data":"' + "x" * 500 + '"}'
 
 
 @contextmanager
-def hashing(threads: int) -> Iterator[int]:
-    """Keeps threads hashing during the block; yields their process' id."""
+def hashing(threads: int) -> Iterator[None]:
+    """Keeps threads hashing during the block."""
     command = [sys.executable, "-m", "bench.flood_yardstick", str(threads)]
     process = subprocess.Popen(command, cwd=ROOT)
     try:
-        yield process.pid
+        yield
     finally:
         process.kill()
         process.wait()
 
 
 def measure(
-    folder: Path, rounds: int, seconds: float, rate: float, *, cores: Sequence[int], sharing: Sharing
+    folder: Path, rounds: int, seconds: float, rate: float, cores: Sequence[int]
 ) -> list[tuple[Reads, Reads]]:
     """Returns what reads took in turns without and with a flood.
 
@@ -48,17 +47,15 @@ def measure(
         seconds: How long each takes.
         rate: Logins per second.
         cores: Where the flood's client runs; as many threads hash.
-        sharing: How the cores are divided; the app has the gateway's share, the threads auth-service's.
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
     turns = []
-    with asgi_process(folder, "bench.bare_asgi", port, {"BODY": _BODY}) as app:
+    with asgi_process(folder, "bench.bare_asgi", port, {"BODY": _BODY}):
         read(url, 1.0)
         for _ in range(rounds):
-            with sharing({"gateway": app}):
-                idle = read(url, seconds)
-            with hashing(len(cores)) as hasher, sharing({"gateway": app, "auth-service": hasher}):
+            idle = read(url, seconds)
+            with hashing(len(cores)):
                 time.sleep(LEAD_SECONDS)
                 flooded, _ = read_while_flooded(url, url, seconds, rate, cores)
             turns.append((idle, flooded))

@@ -16,8 +16,9 @@ import yaml
 from bench.load import ROOT
 from bench.processes import family
 
-Sharing = Callable[[Mapping[str, int]], AbstractContextManager[bool]]
-"""Divides the cores among processes, by the name of their health component, during a block."""
+Division = Callable[[Mapping[str, int]], AbstractContextManager[bool]]
+"""Divides the cores among processes, by the name of their health component, during a block; yields whether it
+could."""
 
 _VALUES = ROOT / "helm/vestibule/values.yaml"
 _BACKENDS = {"postgres": ROOT / "k8s/backends/postgres.yaml", "redis": ROOT / "k8s/backends/valkey.yaml"}
@@ -68,10 +69,14 @@ def shared_as_pods(processes: Mapping[str, int]) -> Iterator[bool]:
 
 
 @contextmanager
-def alike(processes: Mapping[str, int]) -> Iterator[bool]:
-    """Leaves every process its share; yields False."""
+def _alike(processes: Mapping[str, int]) -> Iterator[bool]:
+    """Leaves every process its share."""
     del processes
-    yield False
+    yield True
+
+
+DIVISIONS: Mapping[str, Division] = {"threads": _alike, "pods": shared_as_pods}
+"""By what the cores are divided among."""
 
 
 def _hierarchy() -> Path | None:

@@ -5,7 +5,7 @@ import os
 import platform
 import statistics
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -98,10 +98,10 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def keep(name: str, results: Any) -> Path:
-    """Writes raw results and returns where."""
+    """Writes raw results, dataclasses as objects, and returns where."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(results, indent=1) + "\n")
+    path.write_text(json.dumps(results, indent=1, default=asdict) + "\n")
     return path
 
 

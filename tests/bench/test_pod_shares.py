@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.pod_shares import alike, requested_cores, shared_as_pods
+from bench.pod_shares import DIVISIONS, requested_cores, shared_as_pods
 
 BUSY = "while True: pass"
 
@@ -51,7 +51,6 @@ def test_a_process_has_its_pods_share_during_the_block_only(busy: int) -> None:
 
 
 def test_processes_may_be_left_alike(busy: int) -> None:
-    """It says so."""
-    with alike({"gateway": busy}) as is_shared:
-        assert not is_shared
+    """Among threads nothing changes."""
+    with DIVISIONS["threads"]({"gateway": busy}):
         assert "vestibule-bench" not in group(busy)
