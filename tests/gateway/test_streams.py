@@ -269,8 +269,10 @@ async def test_a_client_that_takes_nothing_is_cut_off_in_the_end(
     reader, writer = await asyncio.open_connection(address.host, address.port, limit=1024)
     writer.write(b"GET /api/health/stream HTTP/1.1\r\nHost: vestibule\r\n\r\n")
     reader._transport.pause_reading()  # type: ignore[attr-defined]
-    await until(lambda: upstream.flooded > 100)
-    await asyncio.sleep(0.5)
+    flooded = 0
+    while flooded < 100 or flooded < upstream.flooded:
+        flooded = upstream.flooded
+        await asyncio.sleep(0.5)
     started = asyncio.get_running_loop().time()
     await gateway.lifecycle.drain(Stop(0, 0, 60))
 
