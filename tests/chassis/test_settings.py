@@ -35,6 +35,14 @@ def _good(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+def refusal(capsys: pytest.CaptureFixture[str]) -> str:
+    """Loads settings that are wrong; returns what is said as the program ends with status 1."""
+    with pytest.raises(SystemExit) as ended:
+        settings.load(StockSettings)
+    assert ended.value.code == 1
+    return capsys.readouterr().err
+
+
 def test_prefixed_and_common_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOCK_SHELVES", '{"a": 1}')
     monkeypatch.setenv("TRACE_RATIO", "0.5")
@@ -60,9 +68,7 @@ def test_a_url_that_cannot_lead_to_redis(
 ) -> None:
     """Ends the program at once, with one line and no password."""
     monkeypatch.setenv("REDIS_URL", "rediss://me:hush@127.0.0.1:6379/0?ssl_ciphers=x")
-    with pytest.raises(SystemExit):
-        settings.load(StockSettings)
-    said = capsys.readouterr().err
+    said = refusal(capsys)
     assert said.startswith("REDIS_URL is wrong: it has options that are not known: ssl_ciphers.")
     assert "hush" not in said
 
@@ -90,10 +96,7 @@ def test_each_wrong_variable_gets_a_line_without_its_value(
     monkeypatch.setenv("STOCK_GRPC_PORT", "ninety")
     monkeypatch.setenv("SERVICE_KEY", "short-secret")
     monkeypatch.setenv("LOG_FORMAT", "xml")
-    with pytest.raises(SystemExit) as ended:
-        settings.load(StockSettings)
-    assert ended.value.code == 1
-    err = capsys.readouterr().err
+    err = refusal(capsys)
     assert "short-secret" not in err
     lines = {line.split(" ", 1)[0]: line for line in err.splitlines()}
     assert lines.keys() == {"STOCK_POSTGRES_URL", "STOCK_GRPC_PORT", "SERVICE_KEY", "LOG_FORMAT"}
@@ -109,9 +112,7 @@ def test_what_is_not_json_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STOCK_SHELVES", "{a: 1")
-    with pytest.raises(SystemExit):
-        settings.load(StockSettings)
-    assert capsys.readouterr().err.startswith("STOCK_SHELVES is wrong: it is not JSON")
+    assert refusal(capsys).startswith("STOCK_SHELVES is wrong: it is not JSON")
 
 
 STRICT = {
