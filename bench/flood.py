@@ -96,8 +96,10 @@ def measure(
                 found[name] = _measure(stack, bench, rounds, seconds)
             else:
                 print(f"the cores cannot be divided among {name}: no cgroup may be made here")
-    rate = 10 * max((each["capacity_per_second"] for each in found.values()), default=0.0)
-    bare = flood_yardstick.measure(stack.folder, rounds, seconds, rate, cores) if found else []
+    if not found:
+        return {"among": {}, "bare": []}
+    rate = 10 * max(each["capacity_per_second"] for each in found.values())
+    bare = flood_yardstick.measure(stack.folder, rounds, seconds, rate, cores)
     for what, idle, flooded in (
         *((f"among {name}", each["idle"], each["flooded"]) for name, each in found.items()),
         ("a bare app, beside as many hashes", [idle for idle, _ in bare], [flooded for _, flooded in bare]),

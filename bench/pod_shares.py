@@ -31,8 +31,9 @@ _WEIGHT_MIN, _WEIGHT_MAX = 1, 10_000
 def requested_cores() -> Mapping[str, float]:
     """Returns how many cores each pod requests, by the name of its health component."""
     values = yaml.safe_load(_VALUES.read_text())
+    default = values["defaults"]["resources"]["requests"]["cpu"]
     requested = {
-        name: (values["defaults"]["resources"] | service.get("resources", {}))["requests"]["cpu"]
+        name: service.get("resources", {}).get("requests", {}).get("cpu", default)
         for name, service in values["services"].items()
     }
     for name, manifest in _BACKENDS.items():
