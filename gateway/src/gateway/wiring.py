@@ -60,7 +60,7 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     protos = descriptors.load(settings.descriptors, lambda service: settings.address_of(service) is not None)
     logs.hide(secret_fields(protos.services))
     tokens = ServiceTokens(open_service_keys(SERVICE, settings))
-    certificates = open_certificates(settings.tls_files)
+    certificates = open_certificates(settings.tls_files, tokens.keys)
     upstreams = await lifecycle.enter(Upstreams(settings, protos.services, tokens, certificates))
     authenticator = _authenticator(settings, upstreams)
     redis = await _limits_redis(lifecycle, settings)

@@ -1,6 +1,7 @@
 """An authority for certificates, as cert-manager is one in a cluster."""
 
 import datetime as dt
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.types import (
     CertificatePublicKeyTypes,
 )
 from cryptography.x509.oid import NameOID
+
+from tests.fakes.service_keys import service_keys
 
 PEM, PKCS8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
 _HERE = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
@@ -27,9 +30,9 @@ class Authority:
         self.certificate = self._sign(self._key.public_key(), self._name)
 
     def issue(self, folder: Path, *services: str) -> Certificates:
-        """Writes a new certificate with its key over what is there and returns them."""
+        """Writes a new certificate with its key over what is there; returns them to the first service."""
         self.write(folder, *services)
-        return Certificates(folder / "tls.crt", folder / "tls.key", folder / "ca.crt")
+        return opened(folder, *services[:1])
 
     def write(
         self,
@@ -39,6 +42,7 @@ class Authority:
         password: bytes | None = None,
         begins_seconds: float = -60,
         lasts_seconds: float = 3660,
+        others: Sequence[x509.GeneralName] = (),
     ) -> None:
         """Writes a new certificate, its key and the authority's certificate.
 
@@ -49,6 +53,7 @@ class Authority:
             password: Encrypts the key.
             begins_seconds: From when on it is valid, from now.
             lasts_seconds: How long it is valid.
+            others: Further names in it, of any kind.
         """
         key = key or ec.generate_private_key(ec.SECP256R1())
         locked = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
@@ -58,7 +63,7 @@ class Authority:
         (folder / "tls.key").write_bytes(key.private_bytes(PEM, PKCS8, locked))
         begins = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=begins_seconds)
         valid = begins, begins + dt.timedelta(seconds=lasts_seconds)
-        certificate = self._sign(key.public_key(), name, services or ("gateway",), valid)
+        certificate = self._sign(key.public_key(), name, services or ("gateway",), valid, others)
         (folder / "tls.crt").write_bytes(certificate.public_bytes(PEM))
 
     def _sign(
@@ -67,8 +72,9 @@ class Authority:
         name: x509.Name,
         services: tuple[str, ...] = (),
         valid: tuple[dt.datetime, dt.datetime] | None = None,
+        others: Sequence[x509.GeneralName] = (),
     ) -> x509.Certificate:
-        names = [*_HERE, *(x509.DNSName(service) for service in services)]
+        names = [*_HERE, *(x509.DNSName(service) for service in services), *others]
         now = dt.datetime.now(dt.UTC)
         begins, ends = valid or (now - dt.timedelta(minutes=1), now + dt.timedelta(hours=1))
         builder = (
@@ -83,3 +89,8 @@ class Authority:
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
         )
         return builder.sign(self._key, hashes.SHA256())
+
+
+def opened(folder: Path, service: str = "gateway") -> Certificates:
+    """Opens what was written into a folder, as a service."""
+    return Certificates(folder / "tls.crt", folder / "tls.key", folder / "ca.crt", service_keys(service))

@@ -13,12 +13,13 @@ from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import build_server
 from chassis.startup_errors import StartupError
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from vestibule.health.v1 import health_service_pb2, health_service_pb2_grpc
 
-from tests.chassis.grpc.authority import PEM, Authority
+from tests.chassis.grpc.authority import PEM, Authority, opened
 from tests.chassis.grpc.stack import SERVICES, Health, Script, TableAuthenticator
-from tests.fakes.service_keys import service_tokens
+from tests.fakes.service_keys import service_keys, service_tokens
 
 
 @dataclass
@@ -86,16 +87,30 @@ async def test_token_and_certificate_name_the_same_service(
     assert caught.value.reason == "FORBIDDEN"
 
 
+@pytest.mark.parametrize("kind", [x509.UniformResourceIdentifier, x509.RFC822Name])
+async def test_a_name_of_another_kind_is_no_service(
+    peer: Peer, authority: Authority, tmp_path: Path, kind: Callable[[str], x509.GeneralName]
+) -> None:
+    """Only DNS names count: an authority that checks those may allow any URI or e-mail address."""
+    authority.write(tmp_path / "client", "user-service", others=[kind("gateway")])
+    async with peer.channel(opened(tmp_path / "client", "user-service")) as channel:
+        with pytest.raises(RemoteError) as caught:
+            await ask(channel)
+
+    assert caught.value.reason == "FORBIDDEN"
+    with pytest.raises(StartupError, match="and not gateway"):
+        opened(tmp_path / "client")
+
+
 @pytest.mark.parametrize("shown", ["plain text", "no certificate", "a stranger's certificate"])
 async def test_others_are_refused(peer: Peer, authority: Authority, tmp_path: Path, shown: str) -> None:
     trusted = authority.certificate.public_bytes(PEM)
     Authority().write(tmp_path / "stranger")
     (tmp_path / "stranger" / "ca.crt").write_bytes(trusted)
-    strange = [tmp_path / "stranger" / name for name in ("tls.crt", "tls.key", "ca.crt")]
     credentials = {
         "plain text": None,
         "no certificate": grpc.ssl_channel_credentials(trusted),
-        "a stranger's certificate": Certificates(*strange),
+        "a stranger's certificate": opened(tmp_path / "stranger"),
     }[shown]
 
     async with peer.channel(credentials) as channel:
@@ -204,6 +219,8 @@ UNUSABLE: dict[str, Callable[[Authority, Path], None]] = {
     "expired": lambda it, to: it.write(to, begins_seconds=-7200, lasts_seconds=3600),
     "not yet valid": lambda it, to: it.write(to, begins_seconds=3600),
     "a stranger's": _strangers,
+    "another service's": lambda it, to: it.write(to, "user-service"),
+    "a host's": lambda it, to: it.write(to, "gateway.elsewhere"),
     "no certificate behind the first": _garbage_behind,
 }
 
@@ -230,7 +247,7 @@ async def test_what_cannot_be_used_replaces_nothing(
 async def test_an_expired_one_is_replaced_by_any(authority: Authority, tmp_path: Path) -> None:
     """Where the current one is refused as well, there is nothing to keep."""
     authority.write(tmp_path, begins_seconds=-7200, lasts_seconds=3600)
-    found = Certificates(*(tmp_path / name for name in ("tls.crt", "tls.key", "ca.crt")))
+    found = opened(tmp_path)
     authority.write(tmp_path, begins_seconds=3600)
     assert found.refresh() == 1
 
@@ -244,7 +261,7 @@ def test_a_key_that_cannot_be_used_is_named_at_the_start(
 ) -> None:
     UNUSABLE[kind](authority, tmp_path)
     with pytest.raises(StartupError, match=r"encrypted|P-256"):
-        Certificates(*(tmp_path / name for name in ("tls.crt", "tls.key", "ca.crt")))
+        opened(tmp_path)
 
 
 def test_what_is_missing_is_named(authority: Authority, tmp_path: Path) -> None:
@@ -252,9 +269,9 @@ def test_what_is_missing_is_named(authority: Authority, tmp_path: Path) -> None:
     paths = (tmp_path / "tls.crt", tmp_path / "tls.key", tmp_path / "ca.crt")
     (tmp_path / "ca.crt").unlink()
     with pytest.raises(StartupError, match=r"ca\.crt cannot be read"):
-        open_certificates(paths)
+        open_certificates(paths, service_keys("gateway"))
 
     (tmp_path / "ca.crt").write_text("nothing")
     with pytest.raises(StartupError, match="not PEM files that fit"):
-        open_certificates(paths)
-    assert open_certificates(None) is None
+        open_certificates(paths, service_keys("gateway"))
+    assert open_certificates(None, service_keys("gateway")) is None

@@ -73,7 +73,7 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
 
     service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     account_service = account_service_pb2.DESCRIPTOR.services_by_name["AccountService"]
-    certificates = open_certificates(settings.tls_files)
+    certificates = open_certificates(settings.tls_files, service_tokens.keys)
     channel = await lifecycle.enter(
         open_channel(
             settings.auth_address,

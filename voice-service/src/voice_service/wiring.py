@@ -37,7 +37,7 @@ async def start(lifecycle: Lifecycle, settings: VoiceSettings) -> None:
         StartupError: a port is in use, or what a setting asks for is not installed.
     """
     service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
-    certificates = open_certificates(settings.tls_files)
+    certificates = open_certificates(settings.tls_files, service_tokens.keys)
     redis_url = settings.redis_url.get_secret_value()
     to_auth = await lifecycle.enter(
         open_channel(

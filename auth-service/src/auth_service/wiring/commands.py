@@ -136,9 +136,10 @@ async def import_users(
         Unavailable: Postgres or user-service is unreachable.
     """
     service_tokens = ServiceTokens(open_service_keys("auth-service", settings))
+    certificates = open_certificates(settings.tls_files, service_tokens.keys)
     async with (
         _open_units(settings.postgres_url, "users") as units,
-        open_user_channel(settings, service_tokens, open_certificates(settings.tls_files)) as channel,
+        open_user_channel(settings, service_tokens, certificates) as channel,
         HashingPool(workers=1, queue_per_worker=0) as pool,
     ):
         # What is sealed here has to be readable by the serving processes.

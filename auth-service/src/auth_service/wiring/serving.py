@@ -95,7 +95,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     units = await _open_units(lifecycle, settings)
     service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     ring = await open_key_ring(settings, units)
-    certificates = open_certificates(settings.tls_files)
+    certificates = open_certificates(settings.tls_files, service_tokens.keys)
     ports = await open_ports(
         lifecycle,
         settings,

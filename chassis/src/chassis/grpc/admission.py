@@ -56,7 +56,7 @@ def compile_admission(
     `SecondFactorRequired`, `Forbidden`, `ReauthenticationRequired` or `Unavailable`. What depends on
     the request is checked by `chassis.grpc.authorization.compile_request_authorization`.
     """
-    services, audience = policy.services, policy.audience
+    services, audience, keys = policy.services, policy.audience, service_tokens.keys
     authenticate = (
         _required(policy, authenticator) if policy.access in _SIGNED_IN else _optional(policy, authenticator)
     )
@@ -65,7 +65,7 @@ def compile_admission(
     async def admit(metadata: Metadata, peer: _Peer, names: CertificateNames | None = None) -> Call:
         sent = dict(metadata)
         service = _service(sent, service_tokens, audience)
-        if service is not None and names is not None and not _is_certified(service, names(), service_tokens):
+        if service is not None and names is not None and not keys.certifies(service, names()):
             service = None
         if services is not None and service not in services:
             raise Forbidden
@@ -114,14 +114,6 @@ def _service(sent: dict[str, str], service_tokens: ServiceTokens, audience: str)
         return service_tokens.verify(identity, audience)
     shared = sent.get(SHARED_TOKEN_KEY)
     return None if shared is None else service_tokens.verify_shared(shared)
-
-
-def _is_certified(service: str, names: frozenset[str], service_tokens: ServiceTokens) -> bool:
-    """Whether the peer's certificate names the service of its token.
-
-    The last release's certificates name none of our services; they count while that release is accepted.
-    """
-    return service in names or (service_tokens.accepts_shared and not names & service_tokens.keys.services)
 
 
 def _required(policy: Policy, authenticator: Authenticator) -> _Authenticate:

@@ -25,15 +25,22 @@ class CertificateFiles(NamedTuple):
     authority: bytes
 
 
-class CertificateEnds(NamedTuple):
-    """Unix times at which the certificate, and the first of the authorities, expire."""
+class CertificateFacts(NamedTuple):
+    """What is read from the files.
 
-    certificate: float
-    authority: float
+    Attributes:
+        names: DNS names of the certificate's SAN.
+        ends: Unix time at which the certificate expires.
+        authority_ends: Unix time at which the first of the authorities expires.
+    """
+
+    names: frozenset[str]
+    ends: float
+    authority_ends: float
 
 
-def read_certificates(files: CertificateFiles) -> CertificateEnds:
-    """Checks that the files are whole, fit and are of a kind that gRPC uses; returns when they expire.
+def read_certificates(files: CertificateFiles) -> CertificateFacts:
+    """Checks that the files are whole, fit and are of a kind that gRPC uses; returns what they say.
 
     Raises:
         ValueError: a file is malformed, the key is not the certificate's, is encrypted, or is of a kind that
@@ -54,8 +61,11 @@ def read_certificates(files: CertificateFiles) -> CertificateEnds:
     on_curve = isinstance(public_key, ec.EllipticCurvePublicKey) and isinstance(public_key.curve, _CURVES)
     if not on_curve and not isinstance(public_key, rsa.RSAPublicKey):
         raise ValueError("gRPC uses keys of RSA, or of ECDSA on P-256 or P-384, and no others")
-    ends = (authority.not_valid_after_utc.timestamp() for authority in authorities)
-    return CertificateEnds(certificate.not_valid_after_utc.timestamp(), min(ends))
+    return CertificateFacts(
+        names=_dns_names(certificate),
+        ends=certificate.not_valid_after_utc.timestamp(),
+        authority_ends=min(authority.not_valid_after_utc.timestamp() for authority in authorities),
+    )
 
 
 def refusal(files: CertificateFiles) -> str | None:
@@ -80,6 +90,14 @@ def refusal(files: CertificateFiles) -> str | None:
     except ssl.SSLError as error:
         return str(error.reason)
     return None
+
+
+def _dns_names(certificate: x509.Certificate) -> frozenset[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return frozenset()
+    return frozenset(names.get_values_for_type(x509.DNSName))
 
 
 def _context(files: CertificateFiles, purpose: "ssl._SSLMethod") -> ssl.SSLContext:

@@ -100,7 +100,7 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
     await record_use(pool, OUTBOX.schema, seal.key_id)
 
     service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
-    certificates = open_certificates(settings.tls_files)
+    certificates = open_certificates(settings.tls_files, service_tokens.keys)
     embedder = await open_embedder(lifecycle, settings)
     index = await open_index(lifecycle, settings, pool, embedder)
     await lifecycle.may_begin()
