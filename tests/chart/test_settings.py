@@ -249,3 +249,29 @@ def test_tls_serves_from_files_that_are_mounted(render: Render) -> None:
         (container,) = job["spec"]["template"]["spec"]["containers"]
         assert "sslrootcert=/etc/vestibule/postgres/ca.crt" in json.dumps(container["env"])
         assert {mount["name"] for mount in container["volumeMounts"]} == {"tmp", "postgres-ca"}
+
+
+def test_authorities_of_backends_are_mounted_where_they_are_named(render: Render) -> None:
+    """Redis' for every service, the mail server's for auth-service; jobs before the pods call neither."""
+    secrets = {"redis": {"caSecret": "redis-ca"}, "mail": {"caSecret": "123"}}
+    manifests = render(CHART / "ci" / "production-values.yaml", secrets)
+
+    for deployment in of_kind(manifests, "Deployment"):
+        spec = deployment["spec"]["template"]["spec"]
+        given = environment(manifests, spec)
+        (container,) = spec["containers"]
+        folders = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+        sources = {volume["name"]: volume.get("secret", {}).get("secretName") for volume in spec["volumes"]}
+        wanted = {"REDIS_CA_FILE": "redis-ca"}
+        if name(deployment).endswith("auth-service"):
+            wanted["SMTP_CA_FILE"] = "123"
+        files = {variable: given.get(variable) for variable in ("REDIS_CA_FILE", "SMTP_CA_FILE")}
+        found = {
+            variable: sources[folders[str(Path(file).parent)]]
+            for variable, file in files.items()
+            if file is not None
+        }
+        assert found == wanted
+    for job in of_kind(manifests, "Job"):
+        spec = job["spec"]["template"]["spec"]
+        assert {volume["name"] for volume in spec["volumes"]} == {"tmp", "postgres-ca"}

@@ -5,11 +5,13 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import hiredis
 import pytest
-from chassis.redis_connection import check_url, open_connection
+from chassis.redis import explain
+from chassis.redis_connection import check_url, open_connection, with_authorities
 from devstack.valkey import Valkey
 
 from tests.chassis.grpc.authority import Authority
@@ -143,8 +145,80 @@ async def test_valkeys_own_schemes(valkey: Valkey, certificates: Path) -> None:
             assert await redis.ask(("PING",)) == [b"PONG"]
 
 
-async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    url = f"rediss://127.0.0.1:1?ssl_ca_certs={tmp_path / 'none.crt'}"
-    with pytest.raises(FileNotFoundError, match=r"none\.crt"):
+async def test_authorities_of_a_file(valkey: Valkey, certificates: Path, tmp_path: Path) -> None:
+    """Of a setting beside the URL, unless the URL names its own."""
+    files = f"ssl_certfile={certificates / 'tls.crt'}&ssl_keyfile={certificates / 'tls.key'}"
+    file, other = certificates / "ca.crt", tmp_path / "none.crt"
+    async with tls_proxy(valkey.url, certificates) as plain:
+        for url in (
+            with_authorities(f"{plain}?{files}", file),
+            with_authorities(f"{plain}?{files}&ssl_ca_certs={file}", other),
+        ):
+            async with open_connection(url, timeout_seconds=5, client_name="t") as redis:
+                assert await redis.ask(("PING",)) == [b"PONG"]
+
+    assert (
+        with_authorities("rediss://host/0", Path("/a b/ca.crt"))
+        == "rediss://host/0?ssl_ca_certs=/a%20b/ca.crt"
+    )
+    assert with_authorities("redis://host/0", None) == "redis://host/0"
+    with pytest.raises(ValueError, match="REDIS_CA_FILE is set, but REDIS_URL has no TLS: write rediss://"):
+        with_authorities("redis://me:hush@host/0", file)
+
+
+async def test_a_redis_that_wants_a_certificate(valkey: Valkey, certificates: Path) -> None:
+    """It hangs up after the handshake, without a word."""
+    async with tls_proxy(valkey.url, certificates) as url:
+        with pytest.raises(ConnectionResetError) as caught:
+            async with open_connection(
+                f"{url}?ssl_ca_certs={certificates / 'ca.crt'}", timeout_seconds=5, client_name="t"
+            ):
+                pass
+
+    assert "name one by ssl_certfile and ssl_keyfile in REDIS_URL" in explain(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("ssl_ca_certs={}/none.crt", "ssl_ca_certs of REDIS_URL, cannot be read: {}/none.crt"),
+        ("ssl_ca_certs={}/empty", "{}/empty holds no certificate in PEM"),
+        (
+            "ssl_certfile={}/tls.crt&ssl_keyfile={}/empty",
+            "ssl_keyfile {}/empty: not a certificate and its key",
+        ),
+        ("ssl_certfile={}/locked/tls.crt&ssl_keyfile={}/locked/tls.key", "or the password is wrong"),
+    ],
+)
+async def test_files_that_are_of_no_use_are_named(certificates: Path, options: str, said: str) -> None:
+    """With their option; none waits for a password to be typed."""
+    (certificates / "empty").touch()
+    Authority().write(certificates / "locked", password=b"hush")
+    url = f"rediss://127.0.0.1:1?{options.replace('{}', str(certificates))}"
+    with pytest.raises(OSError, match=r"PEM|cannot be read") as caught:
         async with open_connection(url, timeout_seconds=5, client_name="t"):
             pass
+
+    assert said.replace("{}", str(certificates)) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("validity", "advice"),
+    [
+        ({"begins_seconds": -7200, "lasts_seconds": 3600}, "renew the certificate of Redis"),
+        ({"here": ()}, "write a host into REDIS_URL that the certificate of Redis names"),
+        ({}, "REDIS_CA_FILE, or ssl_ca_certs of REDIS_URL, has to name the authority"),
+    ],
+)
+async def test_certificates_that_are_not_accepted_are_explained(
+    valkey: Valkey, certificates: Path, validity: dict[str, Any], advice: str
+) -> None:
+    authority = Authority()
+    authority.write(certificates / "redis", "redis", **validity)
+    trusted = certificates / "redis" / "ca.crt" if validity else certificates / "ca.crt"
+    async with tls_proxy(valkey.url, certificates / "redis") as url:
+        with pytest.raises(ssl.SSLCertVerificationError) as caught:
+            async with open_connection(f"{url}?ssl_ca_certs={trusted}", timeout_seconds=5, client_name="t"):
+                pass
+
+    assert advice in explain(caught.value)

@@ -56,7 +56,11 @@ def test_a_drawn_secret_may_contain_a_run_of_digits() -> None:
         (f"postgresql://me:{STRONG}@db/x", "sslmode=verify-full"),
         (f"postgresql://me:{STRONG}@db/x?sslmode=require", "sslmode=verify-full"),
         (f"redis://:{STRONG}@cache:6379/0", "rediss://"),
+        (f"valkey://:{STRONG}@cache:6379/0", "valkeys://"),
+        (f"rediss://:{STRONG}@cache:6379/0?ssl_cert_reqs=none", "ssl_cert_reqs"),
         ("rediss://cache:6379/0", "no password"),
+        ("valkeys://cache:6379/0", "no password"),
+        (f"postgresql://me:{STRONG}@/x?host=db", "sslmode=verify-full"),
         ("smtp://mail:25", "smtps://"),
     ],
 )
@@ -74,7 +78,9 @@ def test_weak_ways_to_a_server(url: str, words: str) -> None:
     [
         f"postgresql://me:{STRONG}@db/x?sslmode=verify-full&sslrootcert=/ca.crt",
         f"postgresql://me:{STRONG}@127.0.0.1:5432/x",
+        f"postgresql://me:{STRONG}@/x?host=/run/postgresql",
         f"rediss://:{STRONG}@cache:6379/0",
+        f"valkeys://:{STRONG}@cache:6379/0?ssl_ca_certs=/ca.crt",
         "redis://127.0.0.1:6379/0",
         "smtps://mail:465",
         "smtp+starttls://mail:587",

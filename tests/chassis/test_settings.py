@@ -73,6 +73,17 @@ def test_a_url_that_cannot_lead_to_redis(
     assert "hush" not in said
 
 
+def test_authorities_of_redis(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Are part of its URL, and refused where nothing is verified by them."""
+    monkeypatch.setenv("REDIS_CA_FILE", "/etc/redis/ca.crt")
+    monkeypatch.setenv("REDIS_URL", "rediss://127.0.0.1:6379/0")
+    loaded = settings.load(StockSettings)
+    assert loaded.redis == "rediss://127.0.0.1:6379/0?ssl_ca_certs=/etc/redis/ca.crt"
+    monkeypatch.setenv("REDIS_URL", "redis://me:hush@127.0.0.1:6379/0")
+    said = refusal(capsys)
+    assert said.strip() == "settings: REDIS_CA_FILE is set, but REDIS_URL has no TLS: write rediss://"
+
+
 def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
     monkeypatch.setenv("LOG_FORMAT", "")

@@ -17,7 +17,7 @@ NOTHING_TO_GUESS: dict[str, str] = {
     "chassis/src/chassis/backoff.py": "instances do the same at different moments",
     "chassis/src/chassis/jobs.py": "the same",
     "chassis/src/chassis/ids.py": "request ids protect nothing",
-    "chassis/src/chassis/postgres/pool.py": "connections end at different moments",
+    "chassis/src/chassis/postgres/first_connection.py": "connections end at different moments",
     "chassis/src/chassis/ticks.py": "processes wake at different moments",
     "chassis/src/chassis/tracing/traces.py": "trace ids protect nothing",
     "gateway/src/gateway/streams/framing.py": "clients come back at different moments",

@@ -2,19 +2,21 @@
 
 import hashlib
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import hiredis
 
-from chassis.redis_connection import FAILURES, Command, RedisConnection, connect
+from chassis import tls
+from chassis.redis_connection import AUTHORITIES, FAILURES, Command, RedisConnection, connect
 from chassis.tracing import traces
 
 _IDLE_MAX = 16
 """Connections kept for later calls; there may be more at once."""
 
-_SAID_LENGTH = 160
+_SAID_LENGTH = 200
 _CREDENTIALS = re.compile(r"//[^@/\s]*@")
 _ADVICE = (
     ("protected mode", "Redis takes no connections from outside: set a password there and in REDIS_URL"),
@@ -27,11 +29,15 @@ _ADVICE = (
     ("read only replica", "REDIS_URL leads to a replica: name the server that writes"),
     ("Connection refused", "start Redis, or correct the host and port in REDIS_URL"),
     ("Connect call failed", "start Redis, or correct the host and port in REDIS_URL"),
-    ("certificate verify failed", "correct ssl_ca_certs or the host in REDIS_URL, or Redis' certificate"),
     (
         "wrong version number",
         "Redis has no TLS at this port: correct the port in REDIS_URL, or write redis://",
     ),
+    (
+        "may want a client's certificate",
+        "name one by ssl_certfile and ssl_keyfile in REDIS_URL, or set tls-auth-clients there",
+    ),
+    ("cannot be read", "mount the file, or correct its path"),
     ("No such file", "mount the file, or correct its path in REDIS_URL"),
     ("Name or service not known", "correct the host in REDIS_URL"),
 )
@@ -44,7 +50,10 @@ def explain(error: BaseException) -> str:
     """
     said = str(error) or type(error).__name__
     text = _CREDENTIALS.sub("//", " ".join(said.split()))[:_SAID_LENGTH]
-    advice = next((what for word, what in _ADVICE if word.lower() in said.lower()), None)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        advice: str | None = tls.correction(error, "Redis", "REDIS_URL", AUTHORITIES)
+    else:
+        advice = next((what for word, what in _ADVICE if word.lower() in said.lower()), None)
     return f"{type(error).__name__}: {text}" + (f" ({advice})" if advice else "")
 
 

@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 import hiredis
+
+from chassis import tls
 
 Command = Sequence[str | bytes | int]
 
@@ -30,7 +32,9 @@ _TLS_OPTIONS = (
 )
 _PLAIN = ("redis", "valkey")
 _ENCRYPTED = ("rediss", "valkeys")
-_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+AUTHORITIES = "REDIS_CA_FILE, or ssl_ca_certs of REDIS_URL,"
+"""What names the file of authorities, in errors."""
+
 _READ_BYTES = 64 * 1024
 _PORT = 6379
 
@@ -51,6 +55,22 @@ def check_url(url: str) -> None:
     unknown = [name for name in _options(url) if name.startswith("ssl_") and name not in _TLS_OPTIONS]
     if unknown:
         raise ValueError(f"it has options that are not known: {', '.join(unknown)}")
+
+
+def with_authorities(url: str, file: Path | None) -> str:
+    """Returns a URL whose server is verified by the authorities in a file, unless it names others.
+
+    Raises:
+        ValueError: it has no TLS; the message has nothing of the URL.
+    """
+    if file is None:
+        return url
+    parts = urlsplit(url)
+    if parts.scheme not in _ENCRYPTED:
+        raise ValueError("REDIS_CA_FILE is set, but REDIS_URL has no TLS: write rediss://")
+    if _options(url).keys() & {"ssl_ca_certs", "ssl_ca_path"}:
+        return url
+    return f"{url}{'&' if parts.query else '?'}ssl_ca_certs={quote(str(file))}"
 
 
 class RedisConnection:
@@ -151,6 +171,12 @@ async def connect(
     try:
         for command in greeting:  # One by one: a Redis that refuses a client says why once, and closes.
             await connection.ask(command)
+    except ConnectionResetError as error:
+        connection.close()
+        if parts.scheme not in _ENCRYPTED or "ssl_certfile" in _options(url):
+            raise
+        # It closes after the handshake, without a word.
+        raise ConnectionResetError("closed by Redis at once: it may want a client's certificate") from error
     except BaseException:
         connection.close()
         raise
@@ -208,20 +234,15 @@ def _tls(url: str) -> ssl.SSLContext:
         OSError: a file cannot be read, or holds no certificate.
     """
     options = _options(url)
-    for name in _FILES:
-        if name in options:  # Opened here, since the errors of OpenSSL do not name the file.
-            Path(options[name]).open("rb").close()
-    context = ssl.create_default_context(
-        cafile=options.get("ssl_ca_certs"), capath=options.get("ssl_ca_path")
-    )
+    context = tls.client_context(options.get("ssl_ca_certs"), AUTHORITIES, options.get("ssl_ca_path"))
     if options.get("ssl_check_hostname", "").lower() in ("0", "false", "f", "no", "n"):
         context.check_hostname = False
     if options.get("ssl_cert_reqs") == "none":
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if "ssl_certfile" in options:
-        password = options.get("ssl_password")
-        context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"), password)
+        key, password = options.get("ssl_keyfile"), options.get("ssl_password")
+        tls.show_certificate(context, options["ssl_certfile"], key, password, ("ssl_certfile", "ssl_keyfile"))
     return context
 
 

@@ -5,6 +5,7 @@ was typed rather than generated.
 """
 
 import re
+from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,8 +26,9 @@ _TYPED_RUN = re.compile(r"12345[67890]*")
 only if the rest is too short or too uniform."""
 
 _POSTGRES = frozenset({"postgres", "postgresql"})
-_WITH_PASSWORD = _POSTGRES | {"redis", "rediss"}
-_WITHOUT_TLS = {"redis": "rediss://", "smtp": "smtps:// or smtp+starttls://"}
+_REDIS_BY_TLS = frozenset({"rediss", "valkeys"})
+_WITH_PASSWORD = _POSTGRES | _REDIS_BY_TLS | {"redis", "valkey"}
+_WITHOUT_TLS = {"redis": "rediss://", "valkey": "valkeys://", "smtp": "smtps:// or smtp+starttls://"}
 _LOCAL_HOSTS = frozenset({"", "localhost"})
 
 
@@ -62,17 +64,25 @@ def weakness_of_url(url: str, password: str | None = None) -> str | None:
         password: Its password, if it is not in the URL.
     """
     parts = urlsplit(url)
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     found = parts.password or password
     weak = None if found is None else weakness(found)
     if weak is not None:
         return f"its password is weak: {weak}"
-    if is_local(parts.hostname):
+    # Drivers of Postgres look there when the URL has no host in its usual place.
+    if is_local(parts.hostname or (options.get("host") if parts.scheme in _POSTGRES else None)):
         return None
     if found is None and parts.scheme in _WITH_PASSWORD:
         return "it has no password"
-    if parts.scheme in _WITHOUT_TLS:
-        return f"it goes over the network without TLS: write {_WITHOUT_TLS[parts.scheme]}"
-    mode = parse_qs(parts.query).get("sslmode", [""])[-1]
-    if parts.scheme in _POSTGRES and not mode.startswith("verify-"):
+    return _unprotected(parts.scheme, options)
+
+
+def _unprotected(scheme: str, options: Mapping[str, str]) -> str | None:
+    """Returns why TLS does not protect the way to a server; None if it does."""
+    if scheme in _WITHOUT_TLS:
+        return f"it goes over the network without TLS: write {_WITHOUT_TLS[scheme]}"
+    if scheme in _REDIS_BY_TLS and options.get("ssl_cert_reqs") == "none":
+        return "it goes over the network without TLS that is verified: take ssl_cert_reqs=none out"
+    if scheme in _POSTGRES and not options.get("sslmode", "").startswith("verify-"):
         return "it goes over the network without TLS that is verified: add sslmode=verify-full"
     return None

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from chassis import exits, fast_imports
 from chassis.settings import (
-    EventsSettings,
     MigrationSettings,
     ProvisionSettings,
+    RedisSettings,
     ServiceSettings,
     load,
     prefixed,
@@ -165,7 +165,7 @@ class Service(Generic[Settings]):
     def _events(self, arguments: Sequence[str]) -> int:
         from chassis.events import commands  # noqa: PLC0415
 
-        redis_url = load(EventsSettings).redis_url.get_secret_value()
+        redis_url = load(RedisSettings).redis
         return commands.main(arguments, group=self.name, redis_url=redis_url)
 
     @property

@@ -1,43 +1,50 @@
 """Settings from the environment: read once, frozen, and explained when they are wrong."""
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Literal, Self, TypeVar, Union, cast, get_args, get_origin
+from typing import Literal, Self, TypeVar, Union, cast, get_args, get_origin
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from chassis.redis_connection import check_url
+from chassis.redis_connection import with_authorities
 from chassis.secrets import weakness, weakness_of_url
+from chassis.setting_types import RedisUrl
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
-_KEY = re.compile(r"[!-~]+")
+
+class RedisSettings(BaseSettings):
+    """Where Redis is."""
+
+    # Only what is instantiated is built: a process reads one of these classes and imports several.
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True)
+
+    redis_url: RedisUrl = Field(
+        validation_alias="REDIS_URL", description="where Redis or Valkey is, such as redis://127.0.0.1:6379/0"
+    )
+    redis_ca_file: Path | None = Field(
+        default=None,
+        validation_alias="REDIS_CA_FILE",
+        description="PEM file of who may sign the certificate of Redis, for rediss://; this machine's"
+        " authorities when not set",
+    )
+
+    @property
+    def redis(self) -> str:
+        """The URL of Redis, with the file of authorities."""
+        return with_authorities(self.redis_url.get_secret_value(), self.redis_ca_file)
+
+    @model_validator(mode="after")
+    def _has_tls_for_its_authorities(self) -> Self:
+        _ = self.redis
+        return self
 
 
-def _fits_in_a_header(value: SecretStr) -> SecretStr:
-    if not _KEY.fullmatch(value.get_secret_value()):
-        raise ValueError("it has a space, a line break or another character that no key has")
-    return value
-
-
-BackendKey = Annotated[SecretStr, AfterValidator(_fits_in_a_header)]
-"""The key of a server that is called. Libraries quote a header that they refuse, and so would the log."""
-
-
-def _leads_to_redis(value: SecretStr) -> SecretStr:
-    check_url(value.get_secret_value())
-    return value
-
-
-RedisUrl = Annotated[SecretStr, AfterValidator(_leads_to_redis)]
-
-
-class ServiceSettings(BaseSettings):
+class ServiceSettings(RedisSettings):
     """What every program reads; subclasses add their own under `env_prefix`.
 
         class AuthSettings(GrpcServiceSettings):
@@ -48,10 +55,7 @@ class ServiceSettings(BaseSettings):
     are `SecretStr`, so that nothing prints them. An empty variable counts as not set.
     """
 
-    # Only what is instantiated is built: a process reads one of these classes and imports several.
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True, defer_build=True
-    )
+    model_config = SettingsConfigDict(populate_by_name=True)
 
     profile: Literal["standard", "strict"] = Field(
         default="standard",
@@ -76,9 +80,6 @@ class ServiceSettings(BaseSettings):
         min_length=32,
         description="the secret that the services of the last release share, 32 characters or more; only"
         " during an upgrade from it",
-    )
-    redis_url: RedisUrl = Field(
-        validation_alias="REDIS_URL", description="where Redis or Valkey is, such as redis://127.0.0.1:6379/0"
     )
     otel_exporter_otlp_endpoint: str | None = Field(
         default=None,
@@ -161,16 +162,6 @@ class ServiceSettings(BaseSettings):
         if None in files and files != (None, None, None):
             raise ValueError("TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE go together: set all three or none")
         return self
-
-
-class EventsSettings(BaseSettings):
-    """The settings of `python -m <service> events`."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True)
-
-    redis_url: RedisUrl = Field(
-        validation_alias="REDIS_URL", description="where Redis or Valkey is, such as redis://127.0.0.1:6379/0"
-    )
 
 
 class MigrationSettings(BaseSettings):

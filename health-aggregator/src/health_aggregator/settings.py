@@ -68,8 +68,8 @@ class HealthSettings(GrpcServiceSettings):
         """The URLs of the configured backends, by the target's name."""
         urls = {
             "postgres": self.postgres_url,
-            "redis": self.redis_url,
             "qdrant": self.qdrant_url,
             "nextcloud": self.nextcloud_url,
         }
-        return {name: url.get_secret_value() for name, url in urls.items() if url is not None}
+        given = {name: url.get_secret_value() for name, url in urls.items() if url is not None}
+        return {"redis": self.redis, **given}

@@ -34,6 +34,9 @@ OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
 {{- if not $root.Values.redis.existingSecret }}
 REDIS_URL: {{ $root.Values.redis.url | quote }}
 {{- end }}
+{{- if $root.Values.redis.caSecret }}
+REDIS_CA_FILE: /etc/vestibule/redis/ca.crt
+{{- end }}
 {{- if has "auth-service" $needs.grpc }}
 TOKEN_ISSUER: {{ $config.publicUrl | quote }}
 TOKEN_AUDIENCE: {{ $config.audience | quote }}
@@ -103,6 +106,9 @@ AUTH_MAIL_FROM: {{ . | quote }}
 {{- end }}
 {{- if and $root.Values.mail.url (not $root.Values.mail.existingSecret) }}
 SMTP_URL: {{ $root.Values.mail.url | quote }}
+{{- end }}
+{{- if $root.Values.mail.caSecret }}
+SMTP_CA_FILE: /etc/vestibule/mail/ca.crt
 {{- end }}
 {{- else if eq .service "knowledge-service" }}
 {{- with $root.Values.knowledge.embeddings }}

@@ -65,6 +65,23 @@ Takes a dict of values and names.
 {{- toYaml $affinity }}
 {{- end }}
 
+{{/* Secrets with the authorities of backends that a component calls by TLS, by backend. Takes a dict of root and component. */}}
+{{- define "vestibule.authorities" -}}
+{{- with .root.Values.postgres.caSecret }}
+postgres: {{ . | quote }}
+{{- end }}
+{{- if not (has .component (list "migration" "audit")) }}
+{{- with .root.Values.redis.caSecret }}
+redis: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- if eq .component "auth-service" }}
+{{- with .root.Values.mail.caSecret }}
+mail: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "vestibule.mounts" -}}
 {{- if not (has .component (list "migration" "audit")) }}
 - name: service-keys
@@ -78,9 +95,9 @@ Takes a dict of values and names.
   mountPath: /etc/vestibule/breached
   readOnly: true
 {{- end }}
-{{- if .root.Values.postgres.caSecret }}
-- name: postgres-ca
-  mountPath: /etc/vestibule/postgres
+{{- range $backend, $_ := include "vestibule.authorities" . | fromYaml }}
+- name: {{ $backend }}-ca
+  mountPath: /etc/vestibule/{{ $backend }}
   readOnly: true
 {{- end }}
 {{- if and .root.Values.mtls.enabled (not (has .component (list "migration" "audit"))) }}
@@ -114,10 +131,10 @@ Takes a dict of values and names.
     readOnly: true
 {{- end }}
 {{- end }}
-{{- with .root.Values.postgres.caSecret }}
-- name: postgres-ca
+{{- range $backend, $secret := include "vestibule.authorities" . | fromYaml }}
+- name: {{ $backend }}-ca
   secret:
-    secretName: {{ . }}
+    secretName: {{ $secret | quote }}
     defaultMode: 0440
     items:
       - {key: ca.crt, path: ca.crt}

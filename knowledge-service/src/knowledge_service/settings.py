@@ -11,7 +11,7 @@ from chassis.master_keys import (
     master_keys,
     was_drawn_at_random,
 )
-from chassis.settings import BackendKey
+from chassis.setting_types import BackendKey
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 

@@ -75,9 +75,15 @@ class MailServer:
         return self.answer_to_data
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[str]:
-        """Listens, on the same port every time, and gives its URL without a scheme."""
-        listening = await asyncio.get_running_loop().create_server(self._session, "127.0.0.1", self.port)
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+        """Listens, on the same port every time, and gives its URL without a scheme.
+
+        Args:
+            tls: Encrypts every connection from its first byte.
+        """
+        listening = await asyncio.get_running_loop().create_server(
+            self._session, "127.0.0.1", self.port, ssl=tls
+        )
         self.port = listening.sockets[0].getsockname()[1]
         try:
             yield f"127.0.0.1:{self.port}"

@@ -18,6 +18,7 @@ from auth_service.domain.errors import Undeliverable
 from auth_service.domain.mail import MailKind, OutgoingMail
 from chassis.errors import Unavailable
 from chassis.ids import uuid7
+from structlog.testing import capture_logs
 
 from tests.auth_service.adapters.mail_server import PASSWORD, USER, MailServer, tls_of_localhost
 from tests.fakes.auth_service.clock import FakeClock
@@ -34,8 +35,8 @@ def a_composer(name: str = "Vestibule", language: str = "en") -> Composer:
     return Composer(sender, "https://id.example/", FakeClock(), language)
 
 
-def by_smtp(where: str, scheme: str = "smtp") -> MailDelivery:
-    carrier: Carrier = SmtpCarrier(SmtpServer.of(f"{scheme}://{where}"), "vestibule.test")
+def by_smtp(where: str, scheme: str = "smtp", authorities: Path | None = None) -> MailDelivery:
+    carrier: Carrier = SmtpCarrier(SmtpServer.of(f"{scheme}://{where}", authorities), "vestibule.test")
     return MailDelivery(a_composer(), carrier)
 
 
@@ -118,6 +119,45 @@ async def test_encrypted_with_user_and_password(tmp_path: Path, monkeypatch: pyt
             await by_smtp(where)(a_mail())
 
     assert len(server.taken) == 2
+
+
+async def test_an_authority_of_ones_own(tmp_path: Path) -> None:
+    """The file is read for each mail, so that it may change; without it the log says what to set."""
+    certificate, authorities = tmp_path / "certificate.pem", tmp_path / "ca.crt"
+    server = MailServer(tls=tls_of_localhost(certificate))
+    async with server.running() as where:
+        address = f"{USER}:{quote(PASSWORD, safe='')}@{where}"
+        for scheme in ("smtp", "smtp+starttls"):
+            send = by_smtp(address, scheme, authorities)
+            with pytest.raises(Unavailable), capture_logs() as logs:
+                await send(a_mail())
+            assert f"SMTP_CA_FILE cannot be read: {authorities}" in logs[-1]["cause"]
+            tls_of_localhost(authorities)
+            with pytest.raises(Unavailable), capture_logs() as logs:
+                await send(a_mail())
+            assert "SMTP_CA_FILE has to name the authority that signed" in logs[-1]["cause"]
+            authorities.write_bytes(certificate.read_bytes())
+            await send(a_mail())
+            authorities.unlink()
+
+    assert len(server.taken) == 2
+
+
+async def test_encrypted_from_the_first_byte(tmp_path: Path) -> None:
+    """By the file of authorities; the library's error alone would not say that it is about a certificate."""
+    certificate = tmp_path / "certificate.pem"
+    server = MailServer()
+    tls = tls_of_localhost(certificate)
+    async with server.running(tls) as where:
+        with pytest.raises(Unavailable), capture_logs() as logs:
+            await by_smtp(where, "smtps")(a_mail())
+        assert "certificate not accepted: self-signed certificate; SMTP_CA_FILE has to" in logs[-1]["cause"]
+        await by_smtp(where, "smtps", certificate)(a_mail())
+        with pytest.raises(Unavailable), capture_logs() as logs:
+            await by_smtp(where.replace("127.0.0.1", "localhost"), "smtps", certificate)(a_mail())
+        assert "write a host into SMTP_URL that the certificate of the mail server names" in logs[-1]["cause"]
+
+    assert len(server.taken) == 1
 
 
 async def test_encryption_that_is_asked_for_is_not_done_without() -> None:

@@ -43,6 +43,7 @@ class Authority:
         begins_seconds: float = -60,
         lasts_seconds: float = 3660,
         others: Sequence[x509.GeneralName] = (),
+        here: Sequence[x509.GeneralName] = _HERE,
     ) -> None:
         """Writes a new certificate, its key and the authority's certificate.
 
@@ -54,6 +55,7 @@ class Authority:
             begins_seconds: From when on it is valid, from now.
             lasts_seconds: How long it is valid.
             others: Further names in it, of any kind.
+            here: Names of this machine in it.
         """
         key = key or ec.generate_private_key(ec.SECP256R1())
         locked = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
@@ -63,7 +65,7 @@ class Authority:
         (folder / "tls.key").write_bytes(key.private_bytes(PEM, PKCS8, locked))
         begins = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=begins_seconds)
         valid = begins, begins + dt.timedelta(seconds=lasts_seconds)
-        certificate = self._sign(key.public_key(), name, services or ("gateway",), valid, others)
+        certificate = self._sign(key.public_key(), name, services or ("gateway",), valid, [*here, *others])
         (folder / "tls.crt").write_bytes(certificate.public_bytes(PEM))
 
     def _sign(
@@ -72,9 +74,9 @@ class Authority:
         name: x509.Name,
         services: tuple[str, ...] = (),
         valid: tuple[dt.datetime, dt.datetime] | None = None,
-        others: Sequence[x509.GeneralName] = (),
+        others: Sequence[x509.GeneralName] = _HERE,
     ) -> x509.Certificate:
-        names = [*_HERE, *(x509.DNSName(service) for service in services), *others]
+        names = [*(x509.DNSName(service) for service in services), *others]
         now = dt.datetime.now(dt.UTC)
         begins, ends = valid or (now - dt.timedelta(minutes=1), now + dt.timedelta(hours=1))
         builder = (

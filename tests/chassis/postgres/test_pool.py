@@ -1,10 +1,6 @@
 """The pool against a real Postgres: what heals, what is refused, and how quickly."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from time import monotonic
 
 import asyncpg
@@ -12,11 +8,10 @@ import pytest
 from chassis.errors import Unavailable
 from chassis.postgres.connection import rows_affected
 from chassis.postgres.pool import Pool, open_pool
-from chassis.startup_errors import StartupError, StartupRefused
+from chassis.startup_errors import StartupError
 from devstack.ports import free_port
 from devstack.postgres import Postgres
 
-from tests.chassis.grpc.authority import Authority
 from tests.waiting import SLOW_MACHINE_SECONDS
 
 
@@ -195,42 +190,6 @@ async def test_start_gives_up_with_a_sentence_and_no_password() -> None:
         ):
             pass
     assert str(port) in str(caught.value)
-    assert "hush" not in str(caught.value)
-
-
-@asynccontextmanager
-async def _postgres_by_tls(certificates: Path) -> AsyncIterator[str]:
-    """Serves what a Postgres says before TLS, and a certificate; yields its URL."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificates / "tls.crt", certificates / "tls.key")
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(8)
-        writer.write(b"S")
-        with suppress(OSError, asyncio.CancelledError):  # uvloop or asyncio, when the client leaves
-            await writer.start_tls(context)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"postgresql://me:hush@127.0.0.1:{server.sockets[0].getsockname()[1]}/x?sslmode=verify-full"
-
-
-@pytest.mark.parametrize(
-    ("trusted", "said"),
-    [
-        ("strangers/ca.crt", "shows a certificate that is not accepted: certificate"),
-        ("none.crt", r"sslrootcert cannot be read: .*none\.crt \(No such file or directory\)"),
-    ],
-)
-async def test_tls_that_cannot_be_is_reported_at_once(tmp_path: Path, trusted: str, said: str) -> None:
-    """The sentence names what to correct: neither the URL's form nor an outage."""
-    Authority().write(tmp_path / "strangers")
-    Authority().write(tmp_path / "postgres")
-    async with _postgres_by_tls(tmp_path / "postgres") as url:
-        with pytest.raises(StartupRefused, match=said) as caught:
-            async with open_pool(f"{url}&sslrootcert={tmp_path / trusted}", application_name="t"):
-                pass
     assert "hush" not in str(caught.value)
 
 

@@ -4,7 +4,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from chassis.auth_client.settings import AuthenticatingSettings
-from chassis.settings import BackendKey
+from chassis.setting_types import BackendKey
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 

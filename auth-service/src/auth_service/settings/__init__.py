@@ -102,6 +102,11 @@ class AuthSettings(GrpcServiceSettings):
         validation_alias="SMTP_URL",
         description="where mails go: smtp://, smtps:// or smtp+starttls://user:password@host:port",
     )
+    smtp_ca_file: Path | None = Field(
+        default=None,
+        validation_alias="SMTP_CA_FILE",
+        description="PEM file of who signs the mail server's certificate, if no authority of this machine",
+    )
     mail_dir: Path | None = Field(
         default=None, description="folder that mails go to as `.eml` files while there is no SMTP_URL"
     )

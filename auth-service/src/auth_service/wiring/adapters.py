@@ -172,7 +172,12 @@ def mail_sender(settings: AuthSettings, clock: Clock) -> MailSender | None:
     sender = Address(display_name=name, addr_spec=address)
     carrier: Carrier
     if settings.smtp_url is not None:
-        carrier = SmtpCarrier(SmtpServer.of(settings.smtp_url.get_secret_value()), sender.domain)
+        server = SmtpServer.of(settings.smtp_url.get_secret_value(), settings.smtp_ca_file)
+        try:
+            server.context()
+        except OSError as error:
+            raise StartupRefused(f"mails cannot be sent: {error.strerror}; correct the file") from error
+        carrier = SmtpCarrier(server, sender.domain)
     elif settings.mail_dir is not None:
         carrier = FileCarrier(settings.mail_dir)
     else:

@@ -2,14 +2,10 @@
 
 import asyncio
 import json
-import random
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from time import monotonic
 from typing import Any, Literal, TypeVar, overload
-from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
 import structlog
@@ -18,8 +14,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from chassis.postgres.connection import Connection, Transaction
 from chassis.postgres.driver_pool import DriverPool
 from chassis.postgres.failures import LOST, translate, translated
+from chassis.postgres.first_connection import connect_with_retries
 from chassis.postgres.statement_spans import statement
-from chassis.startup_errors import StartupError, StartupRefused, sentence
 
 log = structlog.get_logger()
 
@@ -213,64 +209,6 @@ async def _connect(url: str, options: dict[str, Any]) -> Any:
         driver.terminate()
         raise
     return driver
-
-
-async def connect_with_retries(url: str, connect: Any, within_seconds: float) -> Any:
-    """Calls `connect()` until it succeeds.
-
-    Raises:
-        StartupError: it does not succeed in time, or cannot succeed.
-    """
-    _check_files(url)
-    deadline = monotonic() + within_seconds
-    delay = 0.1
-    while True:
-        try:
-            return await connect()
-        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-            raise StartupRefused(
-                f"Postgres at {where(url)} refused the connection: {error}; correct the URL or provision it"
-            ) from error
-        except ssl.SSLCertVerificationError as error:  # Which is an OSError and a ValueError as well.
-            raise StartupRefused(
-                f"Postgres at {where(url)} shows a certificate that is not accepted:"
-                f" {error.verify_message}; correct sslrootcert, the host or its certificate"
-            ) from error
-        except (ValueError, asyncpg.ClientConfigurationError) as error:
-            raise StartupRefused(
-                "the Postgres URL is malformed; write postgresql://user:password@host:5432/database"
-            ) from error
-        except LOST as error:
-            if monotonic() + delay > deadline:
-                raise StartupError(
-                    f"Postgres at {where(url)} did not answer within {within_seconds:.0f} s;"
-                    f" start it or fix its URL ({sentence(error)})"
-                ) from error
-            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-            delay = min(delay * 2, 1.0)
-
-
-def _check_files(url: str) -> None:
-    """Opens the files that a URL names, since the errors of OpenSSL do not.
-
-    Raises:
-        StartupRefused: one cannot be read.
-    """
-    options = dict(parse_qsl(urlsplit(url).query))
-    for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
-        if name in options:
-            try:
-                Path(options[name]).open("rb").close()
-            except OSError as error:
-                raise StartupRefused(
-                    f"the Postgres URL's {name} cannot be read: {options[name]} ({error.strerror})"
-                ) from error
-
-
-def where(url: str) -> str:
-    """Returns host, port and database of a URL, without user and password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
 
 
 def _milliseconds(seconds: float) -> str:

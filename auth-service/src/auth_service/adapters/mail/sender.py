@@ -1,5 +1,6 @@
 """Sends mails: composes a message, hands it to a carrier, and counts the result."""
 
+import ssl
 from email.message import EmailMessage
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from prometheus_client import Counter
 from auth_service.adapters.mail.composer import Composer
 from auth_service.domain.errors import Undeliverable
 from auth_service.domain.mail import OutgoingMail
+from chassis import tls
 
 log = structlog.get_logger()
 
@@ -71,5 +73,11 @@ class MailDelivery(Component):
 
 def _cause(error: ServiceError) -> str:
     cause = error.__cause__ or error
+    for each in (cause, cause.__cause__):
+        if isinstance(each, ssl.SSLCertVerificationError):
+            what = tls.correction(each, "the mail server", "SMTP_URL", "SMTP_CA_FILE")
+            return f"certificate not accepted: {each.verify_message.rstrip('.')}; {what}"
+    if isinstance(cause, OSError) and cause.strerror is not None:  # Of this machine, not a server's reply.
+        return f"{type(cause).__name__}: {cause.strerror}"
     code = getattr(cause, "code", None)
     return type(cause).__name__ if code is None else f"{type(cause).__name__} {code}"

@@ -1,8 +1,10 @@
 """Mails by SMTP."""
 
 import asyncio
+import ssl
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
@@ -10,6 +12,7 @@ from chassis.component import Component
 from chassis.errors import Unavailable
 
 from auth_service.domain.errors import Undeliverable
+from chassis import tls
 
 TIMEOUT_SECONDS = 20.0
 """For one delivery in all; well below the lease of a mail."""
@@ -25,6 +28,7 @@ class SmtpServer:
     Attributes:
         use_tls: Whether the connection is encrypted from its first byte.
         start_tls: Whether it must become so; None takes encryption where it is offered.
+        authorities: PEM file of who may sign its certificate; this machine's authorities when None.
     """
 
     host: str
@@ -33,9 +37,10 @@ class SmtpServer:
     password: str | None = field(repr=False)
     use_tls: bool
     start_tls: bool | None
+    authorities: Path | None = None
 
     @classmethod
-    def of(cls, url: str) -> "SmtpServer":
+    def of(cls, url: str, authorities: Path | None = None) -> "SmtpServer":
         """Reads `smtp://`, `smtps://` or `smtp+starttls://user:password@host:port`."""
         parts = urlsplit(url)
         secure = parts.scheme == "smtps"
@@ -46,7 +51,16 @@ class SmtpServer:
             password=unquote(parts.password) if parts.password else None,
             use_tls=secure,
             start_tls={"smtps": False, "smtp+starttls": True}.get(parts.scheme),
+            authorities=authorities,
         )
+
+    def context(self) -> ssl.SSLContext | None:
+        """Returns what verifies its certificate, by the file as it is now; None for the default.
+
+        Raises:
+            OSError: the file cannot be read, or holds no certificate.
+        """
+        return None if self.authorities is None else tls.client_context(self.authorities, "SMTP_CA_FILE")
 
 
 class SmtpCarrier(Component):
@@ -76,6 +90,7 @@ class SmtpCarrier(Component):
                     password=server.password,
                     use_tls=server.use_tls,
                     start_tls=server.start_tls,
+                    tls_context=server.context(),
                     local_hostname=self.greeting,
                     timeout=TIMEOUT_SECONDS / 2,
                 ) as session:
