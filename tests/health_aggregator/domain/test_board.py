@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from health_aggregator.domain.board import ISOLATED, Board
 from health_aggregator.domain.check import CheckResult, Outcome
 from health_aggregator.domain.state import State, Status
@@ -84,6 +85,19 @@ def test_raw_and_damped_state() -> None:
 
     redis = next(each for each in bench.board.components() if each.name == "redis")
     assert (redis.state, redis.raw, redis.error) == (State.SUSPECT, State.DOWN, "refuses connections")
+
+
+@pytest.mark.parametrize(
+    ("last", "status"), [(Outcome.DEGRADED, Status.DEGRADED), (Outcome.UP, Status.HEALTHY)]
+)
+def test_a_suspect_counts_as_it_was(last: Outcome, status: Status) -> None:
+    """So that the system does not seem healthy between two answers of a degraded component."""
+    bench = BoardAndClock()
+    bench.record(GOOD, *NAMES, "self")
+    bench.record(CheckResult(last, 0.3), "redis")
+    bench.record(BAD, "redis")
+
+    assert status is bench.board.status()
 
 
 def test_old_results_are_stale() -> None:

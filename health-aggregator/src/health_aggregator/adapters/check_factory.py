@@ -9,6 +9,7 @@ from chassis.clock import Clock
 
 from health_aggregator.adapters.http_check import HttpCheck
 from health_aggregator.adapters.nextcloud_check import nextcloud_check
+from health_aggregator.adapters.slow_answers import SlowAnswers
 from health_aggregator.adapters.tls_check import WARN_DAYS, TlsCheck
 from health_aggregator.domain.check import Check
 from health_aggregator.domain.target import Target
@@ -42,11 +43,11 @@ class CheckFactory:
             case "postgres":
                 from health_aggregator.adapters.postgres.postgres_check import PostgresCheck  # noqa: PLC0415
 
-                return PostgresCheck(options["url"], wake)
+                return SlowAnswers(PostgresCheck(options["url"], wake))
             case "redis":
                 from health_aggregator.adapters.redis_check import RedisCheck  # noqa: PLC0415
 
-                return RedisCheck(options["url"], wake)
+                return SlowAnswers(RedisCheck(options["url"], wake))
             case "qdrant":
                 from health_aggregator.adapters.qdrant_check import QdrantCheck  # noqa: PLC0415
 

@@ -48,6 +48,7 @@ class _Entry:
     created_at: float
     damped: Damped = field(default_factory=Damped)
     result: CheckResult | None = None
+    last_success: CheckResult | None = None
     last_result_at: float | None = None
     silent_since: float | None = None
     held: bool = False
@@ -58,6 +59,12 @@ class _Entry:
         if not self.target.enabled:
             return State.DISABLED
         return State.STALE if self.stale else self.damped.state
+
+    @property
+    def degraded(self) -> bool:
+        """Whether it works with a limitation; a suspect still counts as it was."""
+        result = self.last_success if self.state is State.SUSPECT else self.result
+        return result is not None and result.outcome is Outcome.DEGRADED
 
 
 class Board:
@@ -122,6 +129,8 @@ class Board:
             return None
         before = entry.state
         entry.result = result
+        if result.success:
+            entry.last_success = result
         self._clear_cache()
         if not result.silent:
             entry.silent_since = None
@@ -248,9 +257,7 @@ class Board:
             critical=entry.target.critical,
             state=entry.state,
             raw=_raw_state(result),
-            degraded=(
-                is_isolated or mark is not None or (result is not None and result.outcome is Outcome.DEGRADED)
-            ),
+            degraded=is_isolated or mark is not None or entry.degraded,
             latency_seconds=result.latency_seconds if result is not None else None,
             since=entry.since,
             error=ISOLATED if is_isolated else error or mark,
