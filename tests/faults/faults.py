@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from chassis.events import stream
@@ -22,6 +25,7 @@ LONG = os.environ.get("FAULTS") == "all"
 SERVICES = ("auth-service", "user-service", "gateway")
 BESIDE = ("health-aggregator", "knowledge-service")
 STEP_SECONDS = 30
+STOPPED_SECONDS, RUNNING_SECONDS = 0.3, 0.1
 AGAIN = 500
 """How many events are delivered again."""
 
@@ -70,6 +74,33 @@ def paused(name: str) -> Fault:
             yield
         finally:
             process.resume()
+
+    return fault
+
+
+def stuttering(name: str) -> Fault:
+    """A server stops for most of the time, and answers in between."""
+
+    @contextmanager
+    def fault(faulty: FaultySystem) -> Iterator[None]:
+        process = faulty.stack.part(name).process
+        assert process is not None
+        over = threading.Event()
+
+        def stutter() -> None:
+            while not over.is_set():
+                _signal_all(process.pid, signal.SIGSTOP)
+                over.wait(STOPPED_SECONDS)
+                _signal_all(process.pid, signal.SIGCONT)
+                over.wait(RUNNING_SECONDS)
+
+        stuttering = threading.Thread(target=stutter)
+        stuttering.start()
+        try:
+            yield
+        finally:
+            over.set()
+            stuttering.join()
 
     return fault
 
@@ -136,6 +167,14 @@ def together(first: Fault, second: Fault) -> Fault:
     return fault
 
 
+def _signal_all(pid: int, number: signal.Signals) -> None:
+    """Signals a process and what it has started."""
+    with suppress(OSError):
+        os.kill(pid, number)
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+            _signal_all(int(child), number)
+
+
 async def _deliver_again(url: str) -> None:
     # During another fault there may be no Redis to deliver to.
     with suppress(RedisError):
@@ -148,6 +187,7 @@ async def _deliver_again(url: str) -> None:
 FAULTS: dict[str, Fault] = {
     **{f"{name} killed": killed(name) for name in (*SERVICES, *BESIDE, "postgres", "redis")},
     **{f"{name} hangs": paused(name) for name in SERVICES},
+    **{f"{name} stutters": stuttering(name) for name in ("postgres", "redis")},
     **{
         f"{caller} to {called} {how}": trouble_between(caller, called, trouble)
         for caller, called in ARROWS

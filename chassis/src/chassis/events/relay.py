@@ -25,10 +25,11 @@ from chassis.events import heartbeat, spans, stream
 from chassis.events.outbox import Outbox, sweep
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import sign_event
-from chassis.postgres.failures import BUSY, LOST
+from chassis.postgres.failures import BUSY, LOST, OF_THE_DRIVER
 from chassis.postgres.notifications import open_listening
 from chassis.redis import explain
 from chassis.redis_connection import FAILURES, Command, RedisConnection, open_connection
+from chassis.startup_errors import sentence
 from chassis.tracing import traces
 
 log = structlog.get_logger()
@@ -117,10 +118,12 @@ class Relay:
         failing = False
         name = f"{self._outbox.source}-relay"
         while True:
+            server = "Postgres"
             try:
                 async with self._connection() as connection:
                     await self._lead(connection, announce=not failing)
                     await self._count(connection)
+                    server = "Redis"
                     async with open_connection(
                         self._redis_url, timeout_seconds=TIMEOUT_SECONDS, client_name=name
                     ) as redis:
@@ -132,7 +135,9 @@ class Relay:
                                 failing = False
             except _FAILURES as error:
                 if not failing:
-                    self._log.warning("outbox relay stalled; retrying", error=explain(error))
+                    by_redis = server == "Redis" and not isinstance(error, OF_THE_DRIVER)
+                    said = explain(error) if by_redis else f"Postgres: {sentence(error)}"
+                    self._log.warning("outbox relay stalled; retrying", error=said)
                     failing = True
                 self._intact = False
             await backoff.pause()

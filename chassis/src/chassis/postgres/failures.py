@@ -37,6 +37,9 @@ BUSY = (
 )
 """Postgres timed out, aborted the transaction for another one, or has no resources."""
 
+OF_THE_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""Failures that no other server than Postgres has."""
+
 RETRY_AFTER_SECONDS = 1.0
 
 
