@@ -21,10 +21,18 @@ class StartupRefused(StartupError):
 
 
 def sentence(error: BaseException) -> str:
-    """Returns one line that explains an error at start-up."""
+    """Returns one line that explains an error at start-up or of a command: what failed, and where."""
     if isinstance(error, StartupError):
         return str(error)
     if isinstance(error, ServiceError):
-        cause = f" ({error.__cause__})" if error.__cause__ else ""
-        return f"{error}{cause}".replace("\n", " ")
-    return f"{type(error).__name__}: {error}".replace("\n", " ")
+        cause = error.__cause__
+        notes = getattr(error, "__notes__", [])
+        return str(error) if cause is None else f"{error} ({': '.join([*notes, sentence(cause)])})"
+    said = " ".join(_text(error).split())
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _text(error: BaseException) -> str:
+    # A gRPC call's error is a page, of which this is the point.
+    details = getattr(error, "details", None)
+    return str(details() if callable(details) else error)

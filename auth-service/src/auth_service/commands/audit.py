@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chassis.errors import Forbidden, ServiceError
 from chassis.settings import load
-from chassis.startup_errors import StartupError
+from chassis.startup_errors import StartupError, sentence
 
 from auth_service.adapters import audit_files
 from auth_service.domain.audit import Anchor
@@ -73,7 +73,7 @@ def verify() -> int:
     try:
         report = asyncio.run(commands.verify_audit(settings))
     except (StartupError, ServiceError) as error:
-        print(f"audit verify: {error}", file=sys.stderr)
+        print(f"audit verify: {sentence(error)}", file=sys.stderr)
         return UNANSWERED
     if not report.intact:
         print(f"broken at sequence {report.first_broken}, of {report.events} events: {report.problem}")
@@ -126,7 +126,7 @@ def export(output: Path, until: datetime | None) -> int:
         print(f"audit export: nothing was written: {error}", file=sys.stderr)
         return BROKEN
     except (StartupError, ServiceError) as error:
-        print(f"audit export: {error}", file=sys.stderr)
+        print(f"audit export: {sentence(error)}", file=sys.stderr)
         return UNANSWERED
     except OSError as error:
         print(f"audit export: {error.filename} cannot be written: {error.strerror}", file=sys.stderr)
@@ -154,7 +154,7 @@ def prune() -> int:
         )
         return UNANSWERED
     except (StartupError, ServiceError) as error:
-        print(f"audit prune: {error}", file=sys.stderr)
+        print(f"audit prune: {sentence(error)}", file=sys.stderr)
         return UNANSWERED
     years = settings.audit_retention_years
     print(f"{removed} events older than {years} years were removed; the chain begins after {begins.sequence}")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from chassis.errors import ServiceError
 from chassis.settings import load
-from chassis.startup_errors import StartupError
+from chassis.startup_errors import StartupError, sentence
 
 from auth_service.settings import KeySettings
 from auth_service.wiring import commands
@@ -35,7 +35,7 @@ def rotate() -> int:
     except (StartupError, ServiceError) as error:
         details = error.details if isinstance(error, ServiceError) else {}
         about = "".join(f" ({name} {value})" for name, value in details.items())
-        print(f"keys rotate: nothing was done: {error}{about}", file=sys.stderr)
+        print(f"keys rotate: nothing was done: {sentence(error)}{about}", file=sys.stderr)
         return 1
     successor = rotation.successor
     print(f"{successor.kid} is published and signs from {_moment(successor.active_from)}")
@@ -54,7 +54,7 @@ def reseal() -> int:
     try:
         report = asyncio.run(commands.reseal(settings))
     except (StartupError, ServiceError) as error:
-        print(f"keys reseal: {error}", file=sys.stderr)
+        print(f"keys reseal: {sentence(error)}", file=sys.stderr)
         return 2
     print(f"{report.resealed} rows were sealed again with AUTH_MASTER_KEY")
     if report.since is None:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from chassis.errors import ServiceError
 from chassis.settings import load
-from chassis.startup_errors import StartupError
+from chassis.startup_errors import StartupError, sentence
 
 from auth_service.adapters.import_file import ChangedFile, UnusableFile, open_json_lines
 from auth_service.domain.user_import import RefusedRow
@@ -82,7 +82,8 @@ def import_users(wanted: argparse.Namespace) -> int:
         _say(f"users import: {wanted.file} was changed while it was read. {_AGAIN}")
         return FAILED
     except (StartupError, ServiceError, Unwritable) as error:
-        _say(f"users import: {error}\n{_AGAIN}")
+        said = error if isinstance(error, Unwritable) else sentence(error)
+        _say(f"users import: {said}\n{_AGAIN}")
         return FAILED
     totals = imported or checked
     _print(totals, "imported" if imported else "checked, nothing was imported")

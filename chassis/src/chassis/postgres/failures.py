@@ -57,7 +57,9 @@ def translate(error: Exception) -> Exception:
     )
     if misused:
         return error
-    return Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
+    unavailable = Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
+    unavailable.add_note("Postgres")  # For commands and the log, which say what is unavailable.
+    return unavailable
 
 
 @contextmanager
