@@ -234,7 +234,8 @@ def test_metrics_are_read_where_they_are_served(render: Render) -> None:
 
 def test_tls_serves_from_files_that_are_mounted(render: Render) -> None:
     """Under mTLS each service reads its own certificate; the database's authority is mounted for all."""
-    manifests = render(CHART / "ci" / "mtls-values.yaml", {"postgres": {"caSecret": "database-ca"}})
+    postgres = {"caSecret": "database-ca", "sslMode": "verify-full"}
+    manifests = render(CHART / "ci" / "mtls-values.yaml", {"postgres": postgres})
 
     for deployment in of_kind(manifests, "Deployment"):
         spec = deployment["spec"]["template"]["spec"]

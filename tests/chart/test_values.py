@@ -60,6 +60,8 @@ STRICT = [
         (["postgres.maxConnections=100"], "Raise max_connections"),
         (["defaults.autoscaling.minReplicas=9"], "services.auth-service.autoscaling"),
         (["services.gateway.autoscaling.maxReplicas=1"], "Raise maxReplicas or lower minReplicas"),
+        (["postgres.caSecret=ca"], "postgres.sslMode verify-full: under prefer"),
+        (["redis.caSecret=ca"], "rediss://"),
         (["gatewayApi.enabled=true"], "gatewayApi.parentRefs"),
         (["mtls.enabled=true"], "mtls.secretPrefix"),
         (["mtls.enabled=true", "certManager.enabled=true"], "certManager.internalIssuer.name"),

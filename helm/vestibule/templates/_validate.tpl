@@ -43,6 +43,12 @@
 {{- fail (printf "autoscaling of %s: minReplicas is %d and maxReplicas %d. Raise maxReplicas or lower minReplicas, in services.%s.autoscaling or defaults.autoscaling." $service (int $scaling.minReplicas) (int $scaling.maxReplicas) $service) }}
 {{- end }}
 {{- end }}
+{{- if and .Values.postgres.caSecret (has .Values.postgres.sslMode (list "disable" "allow" "prefer")) }}
+{{- fail (printf "postgres.caSecret needs postgres.sslMode verify-full: under %s the certificate of Postgres is not verified." .Values.postgres.sslMode) }}
+{{- end }}
+{{- if and .Values.redis.caSecret (not .Values.redis.existingSecret) (not (hasPrefix "rediss://" .Values.redis.url)) }}
+{{- fail "redis.caSecret needs a redis.url that begins with rediss://: without TLS there is no certificate to verify." }}
+{{- end }}
 {{- if eq .Values.profile "strict" }}
 {{- if not .Values.mtls.enabled }}
 {{- fail "profile: strict needs mtls.enabled: no service starts without TLS between the services." }}
