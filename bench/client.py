@@ -66,6 +66,7 @@ class Load:
         requests: The bytes of each next request: one for each body, in turn.
         idle: Connections with nothing to do.
         latencies: Seconds from when each request was due to its answer.
+        dues: When each of these requests was due, by `time.monotonic()`.
         statuses: How many answers there were of each status.
         unsure: Answers of 503 without `Retry-After`.
     """
@@ -80,6 +81,7 @@ class Load:
         self.requests = cycle(posts or [f"{head}\r\n\r\n".encode()])
         self.idle: deque[_Connection] = deque()
         self.latencies: list[float] = []
+        self.dues: list[float] = []
         self.statuses: Counter[int] = Counter()
         self.unsure = 0
         self._waiting: deque[float] = deque()
@@ -104,14 +106,14 @@ class Load:
             for _ in range(connections)
         ]
         self._rate = rate
-        started = time.perf_counter()
+        started = time.monotonic()
         self._until = started + seconds
         late: list[float] = []
         if rate:
             late = await self._keep_to_the_clock(started, round(rate * seconds), 1 / rate)
         else:
             while self.idle:
-                self.idle.popleft().ask(time.perf_counter())
+                self.idle.popleft().ask(time.monotonic())
             await asyncio.sleep(seconds)
         async with asyncio.timeout(_WITHIN_SECONDS):
             while len(self.idle) < connections and not self._finished.done():  # noqa: ASYNC110 polled 4 s a turn
@@ -125,8 +127,9 @@ class Load:
 
     def answered(self, connection: _Connection, due: float, head: bytes) -> None:
         """Notes an answer and gives the connection its next work."""
-        now = time.perf_counter()
+        now = time.monotonic()
         self.latencies.append(now - due)
+        self.dues.append(due)
         status = int(head[9:12])
         self.statuses[status] += 1
         self.unsure += status == 503 and b"\r\nretry-after: " not in head.lower()
@@ -146,10 +149,10 @@ class Load:
         late = []
         for number in range(count):
             due = started + number * gap
-            now = time.perf_counter()
+            now = time.monotonic()
             if now < due:
                 await asyncio.sleep(due - now)
-                now = time.perf_counter()
+                now = time.monotonic()
             late.append(max(0.0, now - due))
             if self.idle:
                 self.idle.popleft().ask(due)
@@ -172,6 +175,7 @@ async def measure(options: argparse.Namespace) -> dict[str, object]:
         "cpu_seconds": used.ru_utime + used.ru_stime,
         "late_p99_seconds": late,
         "latencies_seconds": [round(each, 6) for each in load.latencies] if options.rate else [],
+        "due_seconds": [round(each, 4) for each in load.dues] if options.rate else [],
     }
 
 

@@ -6,6 +6,9 @@ flooded turns alternate, and the medians are compared, because machines vary. Ev
 the machine's cores: the flood takes from the reads whatever it costs to answer and to refuse it. What it
 costs to make is reported; its client has a lower priority, since real floods come from other machines.
 
+Cores of a virtual machine are slow at times (`bench/slow_cores.py`): p99 is given for all reads, and for
+those alone that came while none was.
+
 The cores are divided among threads that are all alike, and then among pods as the chart has them
 (`bench/pod_shares.py`). With `--auth-cores` auth-service and the flood's client share that number of cores,
 as pods do by their CPU limit; the other processes may use all.
@@ -37,6 +40,7 @@ from bench.flood_clients import (
 )
 from bench.pod_shares import DIVISIONS
 from bench.processes import cpu_seconds, pin
+from bench.slow_cores import SlowCores
 
 
 class Bench:
@@ -45,12 +49,14 @@ class Bench:
     Args:
         base_url: Its gateway.
         seconds: How long each turn takes.
-        cores: Where the flood's client runs.
+        where: The cores on which the flood's client runs.
+        cores: What is known of all cores.
     """
 
-    def __init__(self, base_url: str, seconds: float, cores: Sequence[int]) -> None:
+    def __init__(self, base_url: str, seconds: float, where: Sequence[int], cores: SlowCores) -> None:
         self._base_url = base_url
         self._seconds = seconds
+        self._where = where
         self._cores = cores
         for each in FLOODING:
             ask(f"{base_url}/api/auth/register", body=json.dumps({**each, "full_name": "Flood"}).encode())
@@ -70,24 +76,36 @@ class Bench:
 
     def reads(self) -> Reads:
         """Measures reads for one turn."""
-        return read(f"{self._base_url}/api/users/me", self._seconds, self._header)
+        return read(f"{self._base_url}/api/users/me", self._seconds, self._cores, self._header)
 
     def flooded(self, rate: float) -> tuple[Reads, dict[str, Any]]:
         """Measures reads, and what became of the logins, for one turn of a flood."""
         url = f"{self._base_url}/api"
         return read_while_flooded(
-            f"{url}/users/me", f"{url}/auth/login", self._seconds, rate, self._cores, self._header
+            f"{url}/users/me",
+            f"{url}/auth/login",
+            self._seconds,
+            rate,
+            self._header,
+            where=self._where,
+            cores=self._cores,
         )
 
 
 def measure(
-    stack: Stack, rounds: int, seconds: float, cores: Sequence[int], among: Sequence[str]
+    stack: Stack,
+    rounds: int,
+    seconds: float,
+    *,
+    where: Sequence[int],
+    among: Sequence[str],
+    cores: SlowCores,
 ) -> dict[str, Any]:
     """Measures and prints, for each division of the cores; returns the raw results."""
-    pin(stack.services["auth-service"].pid or 0, cores)
+    pin(stack.services["auth-service"].pid or 0, where)
     programs = {**stack.services, "postgres": stack.postgres, "redis": stack.valkey}
     running = {name: program.pid for name, program in programs.items() if program and program.pid}
-    bench = Bench(stack.base_url, seconds, cores)
+    bench = Bench(stack.base_url, seconds, where, cores)
     found = {}
     for name in among:
         with DIVISIONS[name](running) as is_divided:
@@ -99,20 +117,31 @@ def measure(
     if not found:
         return {"among": {}, "bare": []}
     rate = 10 * max(each["capacity_per_second"] for each in found.values())
-    bare = flood_yardstick.measure(stack.folder, rounds, seconds, rate, cores)
+    bare = flood_yardstick.measure(stack.folder, rounds, seconds, rate, where=where, cores=cores)
     for what, idle, flooded in (
         *((f"among {name}", each["idle"], each["flooded"]) for name, each in found.items()),
         ("a bare app, beside as many hashes", [idle for idle, _ in bare], [flooded for _, flooded in bare]),
     ):
-        for name in ("p50_ms", "p99_ms"):
+        for name in ("p50_ms", "p99_ms", "steady_p99_ms"):
             quiet, loud = (_median(turns, name) for turns in (idle, flooded))
             print(f"{name}, {what}: idle {quiet:.2f}, flooded {loud:.2f}: {loud / quiet:.1f} x")
     return {"among": found, "bare": bare}
 
 
-def p99_to_idle(found: Mapping[str, Any]) -> float:
-    """Returns p99 while flooded in relation to idle p99, by the medians, of one division's results."""
-    return _median(found["flooded"], "p99_ms") / _median(found["idle"], "p99_ms")
+def p99_to_idle(found: Mapping[str, Any], figure: str = "p99_ms") -> float:
+    """Returns p99 while flooded in relation to idle p99, by the medians, of one division's results.
+
+    Args:
+        found: The results.
+        figure: `p99_ms`, or `steady_p99_ms` for the reads alone that came while no core was slow.
+    """
+    return _median(found["flooded"], figure) / _median(found["idle"], figure)
+
+
+def slow_share(found: Mapping[str, Any]) -> float:
+    """Returns how often a core was slow, of one division's results."""
+    turns: list[Reads] = [*found["idle"], *found["flooded"]]
+    return statistics.mean(each.slow_share for each in turns)
 
 
 def _median(turns: Sequence[Reads], name: str) -> float:
@@ -146,6 +175,7 @@ def _measure(stack: Stack, bench: Bench, rounds: int, seconds: float) -> dict[st
         print(
             f"round {number + 1}: idle p50 {idle[-1].p50_ms:.2f} p99 {idle[-1].p99_ms:.2f} ms,"
             f" flooded p50 {reads.p50_ms:.2f} p99 {reads.p99_ms:.2f} ms,"
+            f" cores slow {idle[-1].slow_share:.1%} and {reads.slow_share:.1%},"
             f" asked late by {idle[-1].late_ms:.1f} and {reads.late_ms:.1f} ms;"
             f" logins {found['statuses']}, sent late by {found['late_p99_seconds'] * 1_000:.0f} ms"
         )
@@ -197,8 +227,12 @@ def run(
         **settings,
     }
     available = sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), environment) as stack:
-        return measure(stack, rounds, seconds, available[-auth_cores:], among)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        SlowCores.watched(Path(folder), available) as cores,
+        Stack(Path(folder), environment) as stack,
+    ):
+        return measure(stack, rounds, seconds, where=available[-auth_cores:], among=among, cores=cores)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.load import ROOT
 from bench.processes import pin
+from bench.slow_cores import SlowCores, steady
 
 READS_PER_SECOND = 100.0
 CONNECTIONS = 100
@@ -35,6 +36,12 @@ class Reads:
 
     p50_ms: float
     p99_ms: float
+    steady_p99_ms: float
+    """Of those alone that came while no core was slow."""
+
+    slow_share: float
+    """How often a core was slow."""
+
     late_ms: float
     """How late the client itself was with the hundredth that it sent latest."""
 
@@ -59,17 +66,39 @@ def said(process: "subprocess.Popen[str]") -> dict[str, Any]:
     return found
 
 
-def read(url: str, seconds: float, *arguments: str) -> Reads:
-    """Measures reads for one turn."""
+def read(url: str, seconds: float, cores: SlowCores, *arguments: str) -> Reads:
+    """Measures reads for one turn.
+
+    Args:
+        url: What is read.
+        seconds: For how long.
+        cores: What is known of the cores.
+        arguments: Of the client.
+    """
+    began = time.monotonic()
     found = said(client(url, seconds, *arguments, f"--rate={READS_PER_SECOND}"))
     if found["errors"]:
         raise RuntimeError(f"{found['errors']} reads failed: {found['statuses']}")
-    cuts = statistics.quantiles(found["latencies_seconds"], n=100)
-    return Reads(cuts[49] * 1e3, cuts[98] * 1e3, found["late_p99_seconds"] * 1e3)
+    slow, share = cores.between(began, time.monotonic())
+    latencies = found["latencies_seconds"]
+    requests = list(zip(found["due_seconds"], latencies, strict=True))
+    return Reads(
+        p50_ms=_percentile_ms(latencies, 50),
+        p99_ms=_percentile_ms(latencies, 99),
+        steady_p99_ms=_percentile_ms(steady(requests, slow), 99),
+        slow_share=share,
+        late_ms=found["late_p99_seconds"] * 1e3,
+    )
 
 
 def read_while_flooded(
-    read_url: str, flood_url: str, seconds: float, rate: float, cores: Sequence[int], *arguments: str
+    read_url: str,
+    flood_url: str,
+    seconds: float,
+    rate: float,
+    *arguments: str,
+    where: Sequence[int],
+    cores: SlowCores,
 ) -> tuple[Reads, dict[str, Any]]:
     """Measures reads, and what became of the logins, for one turn of a flood.
 
@@ -78,8 +107,9 @@ def read_while_flooded(
         flood_url: Where the logins go.
         seconds: How long is read.
         rate: Logins per second.
-        cores: Where the client of the logins runs.
         arguments: Of the client that reads.
+        where: The cores on which the client of the logins runs.
+        cores: What is known of all cores.
     """
     flood = client(
         flood_url,
@@ -89,10 +119,14 @@ def read_while_flooded(
         f"--connections={CONNECTIONS}",
         niceness=_CLIENT_NICENESS,
     )
-    pin(flood.pid, cores)
+    pin(flood.pid, where)
     try:
         time.sleep(LEAD_SECONDS)
-        reads = read(read_url, seconds, *arguments)
+        reads = read(read_url, seconds, cores, *arguments)
     finally:
         found = said(flood)
     return reads, found
+
+
+def _percentile_ms(seconds: Sequence[float], percent: int) -> float:
+    return statistics.quantiles(seconds, n=100)[percent - 1] * 1e3

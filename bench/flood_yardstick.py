@@ -20,6 +20,7 @@ from devstack.ports import free_port
 from bench.contestants import asgi_process
 from bench.flood_clients import FLOODING, LEAD_SECONDS, Reads, read, read_while_flooded
 from bench.load import ROOT
+from bench.slow_cores import SlowCores
 
 _BODY = '{"data":"' + "x" * 500 + '"}'
 
@@ -37,7 +38,7 @@ def hashing(threads: int) -> Iterator[None]:
 
 
 def measure(
-    folder: Path, rounds: int, seconds: float, rate: float, cores: Sequence[int]
+    folder: Path, rounds: int, seconds: float, rate: float, *, where: Sequence[int], cores: SlowCores
 ) -> list[tuple[Reads, Reads]]:
     """Returns what reads took in turns without and with a flood.
 
@@ -46,18 +47,19 @@ def measure(
         rounds: How many turns of each.
         seconds: How long each takes.
         rate: Logins per second.
-        cores: Where the flood's client runs; as many threads hash.
+        where: The cores on which the flood's client runs; as many threads hash.
+        cores: What is known of all cores.
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
     turns = []
     with asgi_process(folder, "bench.bare_asgi", port, {"BODY": _BODY}):
-        read(url, 1.0)
+        read(url, 1.0, cores)
         for _ in range(rounds):
-            idle = read(url, seconds)
-            with hashing(len(cores)):
+            idle = read(url, seconds, cores)
+            with hashing(len(where)):
                 time.sleep(LEAD_SECONDS)
-                flooded, _ = read_while_flooded(url, url, seconds, rate, cores)
+                flooded, _ = read_while_flooded(url, url, seconds, rate, where=where, cores=cores)
             turns.append((idle, flooded))
     return turns
 

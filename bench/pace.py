@@ -2,7 +2,8 @@
 
 A core of a virtual machine has no speed of its own: what others do on the same silicon makes the same work
 take 14 ms of processor time or 23, and back again within a second. Figures divided by what this
-piece took meanwhile can be held against each other. `python -m bench.pace` does it until it is killed.
+piece took meanwhile can be held against each other. `python -m bench.pace SECONDS STEPS` does it until it is
+killed.
 """
 
 import statistics
@@ -15,8 +16,8 @@ from typing import Self
 
 from devstack import program
 
-_EVERY_SECONDS = 0.02
-_STEPS = 4_000
+EVERY_SECONDS = 0.02
+STEPS = 4_000
 _ROOT = Path(__file__).parents[1]
 
 
@@ -33,9 +34,15 @@ class Pace:
 
     @classmethod
     @contextmanager
-    def kept(cls, log: Path) -> Iterator[Self]:
-        """Does the work during the block, and writes to the log what it took."""
-        command = [sys.executable, "-m", "bench.pace"]
+    def kept(cls, log: Path, every_seconds: float = EVERY_SECONDS, steps: int = STEPS) -> Iterator[Self]:
+        """Does the work during the block, and writes to the log what it took.
+
+        Args:
+            log: A file to write.
+            every_seconds: How long to pause before the work is done again.
+            steps: How much work it is.
+        """
+        command = [sys.executable, "-m", "bench.pace", str(every_seconds), str(steps)]
         process = program.spawn(command, log=log, signal="KILL", environment={"PYTHONPATH": str(_ROOT)})
         try:
             program.wait_until(lambda: b"\n" in log.read_bytes(), process, "pace", log)
@@ -50,23 +57,28 @@ class Pace:
         Raises:
             StatisticsError: it was not done meanwhile.
         """
+        return statistics.mean(took for at, took in self.samples() if begin <= at <= end)
+
+    def samples(self) -> list[tuple[float, float]]:
+        """Returns when the work was done, by `time.monotonic()`, and the microseconds that it took."""
         lines = (line.split() for line in self._log.read_text().splitlines()[:-1])
-        return statistics.mean(float(took) for at, took in lines if begin <= float(at) <= end)
+        return [(float(at), float(took)) for at, took in lines]
 
 
-def _work() -> float:
+def _work(steps: int) -> float:
     begin, total = time.process_time_ns(), 0
-    for step in range(_STEPS):
+    for step in range(steps):
         total += step * step % 7
     return (time.process_time_ns() - begin) / 1e3
 
 
 def main() -> None:
     """Prints when the work was done and how many microseconds it took."""
+    every_seconds, steps = float(sys.argv[1]), int(sys.argv[2])
     while True:
-        took = _work()
+        took = _work(steps)
         print(f"{time.monotonic():.3f} {took:.1f}", flush=True)
-        time.sleep(_EVERY_SECONDS)
+        time.sleep(every_seconds)
 
 
 if __name__ == "__main__":
