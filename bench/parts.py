@@ -68,7 +68,7 @@ def measure_edge(plan: edge.Plan) -> tuple[list[edge.Turn], list[Verdict]]:
 
 def sign_ins() -> list[Verdict]:
     """Measures whole sign-ins against bare Argon2id on the same cores."""
-    turns = logins.measure(rounds=2, seconds=4.0)
+    turns = logins.measure(rounds=3, seconds=4.0)
     return [
         Verdict(
             f"sign-ins, to bare Argon2id on {cores:.0f} cores",
