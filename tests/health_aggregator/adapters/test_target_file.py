@@ -113,6 +113,7 @@ def test_toml_and_yaml(tmp_path: Path, name: str, text: str) -> None:
             "failures_to_down: Input should be a",
         ),
         ("failures_to_down = 4", 'ca_file = "/nowhere"', "ca_file: expected the path of an existing file"),
+        ("failures_to_down = 4", f'ca_file = "{__file__}"', "ca_file: expected a PEM file of certificate"),
         ('depends_on = ["postgres"]', 'depends_on = "postgres"', "depends_on: Input should be a valid list"),
         ('depends_on = ["postgres"]', "depends_on = [1]", "depends_on.0: Input should be a valid string"),
     ],

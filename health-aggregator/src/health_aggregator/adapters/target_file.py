@@ -33,6 +33,7 @@ from pydantic import (
     model_validator,
 )
 
+from chassis import tls
 from health_aggregator.adapters.document import read_document
 from health_aggregator.domain.damping import DampingRules
 from health_aggregator.domain.errors import TargetsRefused
@@ -60,16 +61,20 @@ def _address(value: str) -> str:
     return value
 
 
-def _file(value: str) -> str:
+def _authorities(value: str) -> str:
     if not Path(value).is_file():
         raise ValueError("expected the path of an existing file")
+    try:
+        tls.client_context(value, "ca_file")
+    except OSError as error:
+        raise ValueError("expected a PEM file of certificate authorities") from error
     return value
 
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _Url = Annotated[str, AfterValidator(_url)]
 _Address = Annotated[str, AfterValidator(_address)]
-_File = Annotated[str, AfterValidator(_file)]
+_Authorities = Annotated[str, AfterValidator(_authorities)]
 
 
 class _Table(BaseModel):
@@ -111,13 +116,13 @@ class _Grpc(_Target):
     address: _Address
     service: _Text | None = None
     tls: bool | None = None
-    ca_file: _File | None = None
+    ca_file: _Authorities | None = None
 
 
 class _Http(_Target):
     kind: Literal["http", "nextcloud"]
     url: _Url
-    ca_file: _File | None = None
+    ca_file: _Authorities | None = None
 
 
 class _Postgres(_Target):
@@ -141,7 +146,7 @@ class _Tls(_Target):
     kind: Literal["tls"]
     address: _Address
     server_name: _Text | None = None
-    ca_file: _File | None = None
+    ca_file: _Authorities | None = None
     warn_days: Annotated[float, Field(ge=0, le=3650)] | None = None
 
 
