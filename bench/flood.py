@@ -117,7 +117,7 @@ def measure(
     if not found:
         return {"among": {}, "bare": []}
     rate = 10 * max(each["capacity_per_second"] for each in found.values())
-    bare = flood_yardstick.measure(stack.folder, rounds, seconds, rate, where=where, cores=cores)
+    bare = flood_yardstick.measure(stack.folder, max(2, rounds // 2), seconds, rate, where=where, cores=cores)
     for what, idle, flooded in (
         *((f"among {name}", each["idle"], each["flooded"]) for name, each in found.items()),
         ("a bare app, beside as many hashes", [idle for idle, _ in bare], [flooded for _, flooded in bare]),

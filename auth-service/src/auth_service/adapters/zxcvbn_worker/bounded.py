@@ -11,21 +11,22 @@ zxcvbn's time grows exponentially with the number of characters that may stand f
    strong piece is strong. When no piece was found strong in time, the text is refused: a strong
    password of many substituted characters may be refused, a weak one is never taken unrated.
 
-Times are of the processor, not of the clock: a busy machine changes no verdict.
+Times are of the processor, not of the clock, and less while it is slow: a busy machine changes no verdict.
 """
 
 import gc
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from zxcvbn import zxcvbn
 
+from auth_service.adapters.zxcvbn_worker.core_speed import CoreSpeed
 from auth_service.domain.password import LENGTH_MAX, SCORE_MIN
 
 REQUEST_SECONDS = 0.046
-"""Processor time of one request, whatever it holds."""
+"""Processor time of one request, whatever it holds, at the processor's usual speed."""
 
 _WHOLE_SHARE = 0.6
 _PIECE_LENGTH = 12
@@ -50,17 +51,28 @@ class Timer:
 
     The clock ticks, and each tick looks at the processor time: a timer of the processor's own
     (`ITIMER_PROF`) is only as fine as the kernel's tick, 4 to 10 ms.
+
+    Args:
+        times_slower: Says how many times slower than usual the processor is just now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, times_slower: Callable[[], float] | None = None) -> None:
+        self._times_slower = times_slower or CoreSpeed()
         self._until: float | None = None
+        self._ticked_at = 0.0
+        self._lost = 0.0
         signal.signal(signal.SIGALRM, self._tick)
+
+    def now(self) -> float:
+        """Returns the processor time used so far, in seconds, as it would be at the usual speed."""
+        return time.process_time() - self._lost
 
     def run(self, password: str, terms: Sequence[str], seconds: float) -> Verdict | None:
         """Returns zxcvbn's verdict; None when it takes longer than `seconds`."""
         if seconds <= 0:
             return None
-        self._until = time.process_time() + seconds
+        self._ticked_at = time.process_time()
+        self._until = self.now() + seconds
         try:
             # Ticks go on after the time is up, because an exception in a finalizer is lost.
             signal.setitimer(signal.ITIMER_REAL, _TICK_SECONDS, _TICK_SECONDS)
@@ -73,7 +85,11 @@ class Timer:
 
     def _tick(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        if self._until is not None and time.process_time() >= self._until:
+        if self._until is None:
+            return
+        used, self._ticked_at = time.process_time() - self._ticked_at, time.process_time()
+        self._lost += used * (1 - 1 / self._times_slower())
+        if self.now() >= self._until:
             raise _TimeIsUp
 
 
@@ -90,11 +106,11 @@ def collect_by_hand() -> None:
 def rate(passwords: Sequence[str], terms: Sequence[str], timer: Timer) -> list[Verdict]:
     """Returns the verdict on each password; equal ones are rated once."""
     different = list(dict.fromkeys(passwords))
-    until = time.process_time() + REQUEST_SECONDS
+    until = timer.now() + REQUEST_SECONDS
     verdicts = {}
     for done, password in enumerate(different):
         # What one text takes too long, the others have less.
-        share = (until - time.process_time()) / (len(different) - done)
+        share = (until - timer.now()) / (len(different) - done)
         verdicts[password] = _rate(password, terms, timer, share)
     return [verdicts[password] for password in passwords]
 
@@ -102,7 +118,7 @@ def rate(passwords: Sequence[str], terms: Sequence[str], timer: Timer) -> list[V
 def _rate(password: str, terms: Sequence[str], timer: Timer, seconds: float) -> Verdict:
     if not password:
         return 0, ""
-    until = time.process_time() + seconds
+    until = timer.now() + seconds
     # Taking personal terms out can lengthen a text: some characters fold to many.
     password = password[:_EXPANDED_LENGTH_MAX]
     verdict = timer.run(password, terms, seconds * _WHOLE_SHARE)
@@ -116,7 +132,7 @@ def _rate(password: str, terms: Sequence[str], timer: Timer, seconds: float) -> 
 def _by_pieces(password: str, terms: Sequence[str], timer: Timer, until: float) -> Verdict:
     found: Verdict | None = None
     for begin in range(0, len(password), _PIECE_LENGTH):
-        piece = timer.run(password[begin : begin + _PIECE_LENGTH], terms, until - time.process_time())
+        piece = timer.run(password[begin : begin + _PIECE_LENGTH], terms, until - timer.now())
         if piece is None:
             break
         if found is None or piece[0] > found[0]:
