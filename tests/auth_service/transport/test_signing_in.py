@@ -15,6 +15,7 @@ from chassis.errors import (
 )
 from chassis.grpc import committed
 from chassis.ids import unix_milliseconds
+from google.protobuf.timestamp_pb2 import Timestamp
 from vestibule.auth.v1 import auth_service_pb2 as pb
 from vestibule.auth.v1 import session_service_pb2, token_service_pb2
 from vestibule.users.v1 import user_pb2
@@ -194,6 +195,21 @@ async def test_a_sign_in_right_after_a_revocation_is_not_refused(service: Servic
         await service.tokens.ListRevocations(token_service_pb2.ListRevocationsRequest())
     ).revocations
     assert len(revocations) == 10
+
+
+async def test_revocations_are_listed_since_any_time(service: Service) -> None:
+    """Since the first moment that there is, too; what is no time is refused."""
+    await service.register()
+    service.come_as((await service.login()).access_token)
+    await service.auth.LogoutAll(pb.LogoutAllRequest())
+
+    first = Timestamp(seconds=-62_135_596_800)
+    listed = await service.tokens.ListRevocations(token_service_pb2.ListRevocationsRequest(since=first))
+    assert len(listed.revocations) == 1
+    wrong = Timestamp(nanos=-(2**31))
+    with pytest.raises(RemoteError) as refused:
+        await service.tokens.ListRevocations(token_service_pb2.ListRevocationsRequest(since=wrong))
+    assert refused.value.reason == Invalid.reason
 
 
 async def test_who_is_not_signed_in_gets_nowhere(service: Service) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from chassis.grpc.timestamps import datetime_of, timestamp
+from chassis.grpc.timestamps import requested_time, timestamp
 from chassis.idempotency.interceptor import current_idempotency
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
@@ -31,7 +31,9 @@ class ApiKeyServicer(ApiKeyServiceServicer):
         key, text = await self.create_api_key(
             name=request.name,
             scopes=request.scopes,
-            expires_at=datetime_of(request.expires_at) if request.HasField("expires_at") else None,
+            expires_at=(
+                requested_time(request.expires_at, "expires_at") if request.HasField("expires_at") else None
+            ),
             caller=current_caller(),
             idempotency=current_idempotency(),
         )

@@ -1,11 +1,9 @@
 """`vestibule.auth.v1.AuditService`: the audit chain, for admins."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chassis.errors import Invalid
-from chassis.grpc.timestamps import datetime_of
+from chassis.grpc.timestamps import requested_time
 from vestibule.api.v1.pagination_pb2 import Pagination
 from vestibule.auth.v1 import audit_service_pb2 as pb
 from vestibule.auth.v1.audit_service_pb2_grpc import AuditServiceServicer
@@ -78,18 +76,9 @@ def _filter(request: pb.ListAuditEventsRequest) -> AuditFilter:
         actor_id=UUID(request.actor_id) if request.HasField("actor_id") else None,
         subject_id=UUID(request.subject_id) if request.HasField("subject_id") else None,
         action=request.action if request.HasField("action") else None,
-        since=_moment(request, "since"),
-        until=_moment(request, "until"),
+        since=requested_time(request.since, "since") if request.HasField("since") else None,
+        until=requested_time(request.until, "until") if request.HasField("until") else None,
     )
-
-
-def _moment(request: pb.ListAuditEventsRequest, field: str) -> datetime | None:
-    if not request.HasField(field):  # type: ignore[arg-type] # one of its fields
-        return None
-    try:
-        return datetime_of(getattr(request, field))
-    except (ValueError, OverflowError) as error:
-        raise Invalid.on(field, "is not a valid time") from error
 
 
 def _pagination(found: AuditPage) -> Pagination:

@@ -1,11 +1,10 @@
 """`vestibule.auth.v1.TokenService`: introspecting tokens, for the other services."""
 
-from datetime import UTC
 from typing import Any
 from uuid import UUID
 
 from chassis.events.heartbeat_requests import HeartbeatRequests
-from chassis.grpc.timestamps import timestamp
+from chassis.grpc.timestamps import requested_time, timestamp
 from chassis.identity.caller import current_caller
 from vestibule.auth.v1 import token_service_pb2 as pb
 from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceServicer
@@ -37,7 +36,7 @@ class TokenServicer(TokenServiceServicer):
         self, request: pb.ListRevocationsRequest, context: Any
     ) -> pb.ListRevocationsResponse:
         """Returns the revocations in force, or those of late."""
-        since = request.since.ToDatetime(UTC) if request.HasField("since") else None
+        since = requested_time(request.since, "since") if request.HasField("since") else None
         revocations, read_at = await self.list_revocations(since=since)
         return pb.ListRevocationsResponse(
             revocations=[messages.revocation(each) for each in revocations],

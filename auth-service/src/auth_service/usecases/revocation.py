@@ -116,4 +116,4 @@ class ListRevocations(Component):
             since: When it was read for those that the caller has; None if it has none.
         """
         async with self.units.statements() as unit:
-            return await unit.revocations.in_force(since or _EVER)
+            return await unit.revocations.in_force(max(since or _EVER, _EVER))

@@ -1,11 +1,10 @@
 """`vestibule.users.v1.DirectoryService`: users, for auth-service."""
 
-from datetime import UTC
 from typing import Any
 from uuid import UUID
 
 from chassis.clock import Clock
-from chassis.errors import Invalid
+from chassis.grpc.timestamps import requested_time
 from chassis.identity.caller import current_caller
 from vestibule.users.v1 import directory_service_pb2 as pb
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceServicer
@@ -57,10 +56,7 @@ class DirectoryServicer(DirectoryServiceServicer):
 
     async def RecordSignIn(self, request: pb.RecordSignInRequest, context: Any) -> pb.RecordSignInResponse:
         """Records a sign-in."""
-        try:
-            signed_in_at = request.signed_in_at.ToDatetime(UTC)
-        except (ValueError, OverflowError) as error:
-            raise Invalid.on("signed_in_at", "is not a moment") from error
+        signed_in_at = requested_time(request.signed_in_at, "signed_in_at")
         await self._record_sign_in(user_id=UUID(request.user_id), signed_in_at=signed_in_at)
         return pb.RecordSignInResponse()
 

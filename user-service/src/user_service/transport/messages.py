@@ -1,13 +1,12 @@
 """Users as protobuf messages, and back."""
 
 from collections.abc import Sequence
-from datetime import UTC
 from typing import cast
 from uuid import UUID
 
 from chassis.errors import Invalid
 from chassis.grpc.roles import ROLE_NUMBERS, ROLES
-from chassis.grpc.timestamps import timestamp
+from chassis.grpc.timestamps import requested_time, timestamp
 from chassis.identity.role import Role
 from vestibule.api.v1.pagination_pb2 import Pagination
 from vestibule.users.v1 import directory_service_pb2, export_pb2, user_pb2
@@ -69,10 +68,7 @@ def imported_user(message: directory_service_pb2.ImportedUser) -> User:
     Raises:
         Invalid: the role is `ROLE_UNSPECIFIED`, or `created_at` is out of range.
     """
-    try:
-        created_at = message.created_at.ToDatetime(UTC)
-    except (ValueError, OverflowError) as error:
-        raise Invalid.on("created_at", "is not a moment") from error
+    created_at = requested_time(message.created_at, "created_at")
     return User(
         id=UUID(message.user_id),
         email=message.email,
