@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from chassis.grpc import certificates as rotation
 from chassis.grpc.certificates import open_certificates
 from chassis.startup_errors import StartupError
 from structlog.testing import capture_logs
@@ -11,15 +10,7 @@ from structlog.testing import capture_logs
 from tests.chassis.grpc.authority import Authority, opened
 from tests.fakes.service_keys import SHARED_KEY, service_keys
 
-
-@pytest.fixture(autouse=True)
-def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rotation, "CHECK_SECONDS", 0.0)
-
-
-@pytest.fixture(name="authority")
-def _authority() -> Authority:
-    return Authority()
+pytestmark = pytest.mark.usefixtures("_certificates_checked_at_once")
 
 
 def test_another_services_certificate_is_named(authority: Authority, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import grpc
 import pytest
 from chassis.errors import RemoteError, Unavailable
-from chassis.grpc import certificates as rotation
 from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import build_server
@@ -20,6 +19,8 @@ from vestibule.health.v1 import health_service_pb2, health_service_pb2_grpc
 from tests.chassis.grpc.authority import PEM, Authority, opened
 from tests.chassis.grpc.stack import SERVICES, Health, Script, TableAuthenticator
 from tests.fakes.service_keys import service_keys, service_tokens
+
+pytestmark = pytest.mark.usefixtures("_certificates_checked_at_once")
 
 
 @dataclass
@@ -39,16 +40,6 @@ class Peer:
             services=SERVICES,
             credentials=credentials,
         )
-
-
-@pytest.fixture(autouse=True)
-def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rotation, "CHECK_SECONDS", 0.0)
-
-
-@pytest.fixture(name="authority")
-def _authority() -> Authority:
-    return Authority()
 
 
 @pytest.fixture(name="peer")
