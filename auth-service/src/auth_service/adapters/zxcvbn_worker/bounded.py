@@ -11,7 +11,8 @@ zxcvbn's time grows exponentially with the number of characters that may stand f
    strong piece is strong. When no piece was found strong in time, the text is refused: a strong
    password of many substituted characters may be refused, a weak one is never taken unrated.
 
-Times are of the processor, not of the clock, and less while it is slow: a busy machine changes no verdict.
+Times are of the processor at its usual speed, not of the clock: neither a busy machine nor a slow core
+changes a verdict.
 """
 
 import gc
