@@ -1,6 +1,7 @@
 """The two clients of a flood: one reads at a fixed rate, one signs in at another."""
 
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,9 @@ LEAD_SECONDS = 1.0
 """How much sooner the flood begins than the reads, and how much later it ends."""
 
 _CLIENT_NICENESS = 10
+_FEWEST = 2
+"""Fewer have no percentiles."""
+
 USERS = 20
 """Who sign in: of one user's sign-ins by one client, few are let through at a time."""
 
@@ -37,7 +41,7 @@ class Reads:
     p50_ms: float
     p99_ms: float
     steady_p99_ms: float
-    """Of those alone that came while no core was slow."""
+    """Of those alone that came while no core was slow; not a number if there were none."""
 
     slow_share: float
     """How often a core was slow."""
@@ -129,4 +133,6 @@ def read_while_flooded(
 
 
 def _percentile_ms(seconds: Sequence[float], percent: int) -> float:
+    if len(seconds) < _FEWEST:
+        return math.nan
     return statistics.quantiles(seconds, n=100)[percent - 1] * 1e3
