@@ -78,7 +78,7 @@ def test_authorities_of_redis(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setenv("REDIS_CA_FILE", "/etc/redis/ca.crt")
     monkeypatch.setenv("REDIS_URL", "rediss://127.0.0.1:6379/0")
     loaded = settings.load(StockSettings)
-    assert loaded.redis == "rediss://127.0.0.1:6379/0?ssl_ca_certs=/etc/redis/ca.crt"
+    assert loaded.redis_url_with_authorities == "rediss://127.0.0.1:6379/0?ssl_ca_certs=/etc/redis/ca.crt"
     monkeypatch.setenv("REDIS_URL", "redis://me:hush@127.0.0.1:6379/0")
     said = refusal(capsys)
     assert said.strip() == "settings: REDIS_CA_FILE is set, but REDIS_URL has no TLS: write rediss://"

@@ -165,7 +165,7 @@ class Service(Generic[Settings]):
     def _events(self, arguments: Sequence[str]) -> int:
         from chassis.events import commands  # noqa: PLC0415
 
-        redis_url = load(RedisSettings).redis
+        redis_url = load(RedisSettings).redis_url_with_authorities
         return commands.main(arguments, group=self.name, redis_url=redis_url)
 
     @property

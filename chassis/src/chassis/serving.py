@@ -47,7 +47,7 @@ def serve(
     async def begin(running: Lifecycle) -> None:
         running.readiness.expect(CHECK)
         await _open_operations(running, settings, name, release or version(f"vestibule-{name}"))
-        redis_url = settings.redis
+        redis_url = settings.redis_url_with_authorities
         may_begin = asyncio.Event()
         running.begin("clock", check_clock(running.readiness, may_begin, redis_url, client_name=name))
         # With a wrong clock it would put good events aside as dead letters, and miss revocations.

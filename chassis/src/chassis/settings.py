@@ -34,13 +34,13 @@ class RedisSettings(BaseSettings):
     )
 
     @property
-    def redis(self) -> str:
-        """The URL of Redis, with the file of authorities."""
+    def redis_url_with_authorities(self) -> str:
+        """What connections are opened by: the URL, with the file of authorities if one is set."""
         return with_authorities(self.redis_url.get_secret_value(), self.redis_ca_file)
 
     @model_validator(mode="after")
     def _has_tls_for_its_authorities(self) -> Self:
-        _ = self.redis
+        _ = self.redis_url_with_authorities
         return self
 
 

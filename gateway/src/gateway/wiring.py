@@ -136,7 +136,7 @@ async def _follow_events(
     authenticator: TokenAuthenticator,
 ) -> None:
     tail = Tail(
-        redis_url=settings.redis,
+        redis_url=settings.redis_url_with_authorities,
         client_name=SERVICE,
         keys=keys,
         on_event=events.on_event,
@@ -151,7 +151,7 @@ async def _follow_events(
 async def _limits_redis(lifecycle: Lifecycle, settings: GatewaySettings) -> RedisClient:
     return await lifecycle.enter(
         open_redis(
-            settings.redis,
+            settings.redis_url_with_authorities,
             client_name=f"{SERVICE}-limits",
             timeout_seconds=LIMITER_TIMEOUT_SECONDS,
         )

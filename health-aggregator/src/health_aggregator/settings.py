@@ -72,4 +72,4 @@ class HealthSettings(GrpcServiceSettings):
             "nextcloud": self.nextcloud_url,
         }
         given = {name: url.get_secret_value() for name, url in urls.items() if url is not None}
-        return {"redis": self.redis, **given}
+        return {"redis": self.redis_url_with_authorities, **given}

@@ -38,7 +38,7 @@ async def start(lifecycle: Lifecycle, settings: VoiceSettings) -> None:
     """
     service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     certificates = open_certificates(settings.tls_files, service_tokens.keys)
-    redis_url = settings.redis
+    redis_url = settings.redis_url_with_authorities
     to_auth = await lifecycle.enter(
         open_channel(
             settings.auth_address,

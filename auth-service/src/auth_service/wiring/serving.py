@@ -116,7 +116,9 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     await ensure_signing_key(ring)
     heartbeats = HeartbeatRequests(OUTBOX, units.pool)
     documents = Documents(settings.product, PageFiles.load())
-    redis = await lifecycle.enter(open_redis(settings.redis, client_name=f"{SERVICE}-early"))
+    redis = await lifecycle.enter(
+        open_redis(settings.redis_url_with_authorities, client_name=f"{SERVICE}-early")
+    )
     publisher = EarlyPublisher(service_tokens.keys, redis)
     server = serve(
         service_tokens, ports, authenticator, documents, heartbeats=heartbeats, publisher=publisher
@@ -183,7 +185,7 @@ async def _open_units(lifecycle: Lifecycle, settings: AuthSettings) -> PostgresU
 
 def _begin_events(lifecycle: Lifecycle, settings: AuthSettings, keys: ServiceKeys, ports: Ports) -> None:
     """Begins to publish events from the outbox and to consume those of the stream."""
-    redis_url = settings.redis
+    redis_url = settings.redis_url_with_authorities
     relay = Relay(
         OUTBOX,
         keys=keys,

@@ -37,7 +37,7 @@ def begin_authenticator(
         keys_refresh_seconds=settings.jwks_refresh_seconds,
     )
     tail = Tail(
-        redis_url=settings.redis,
+        redis_url=settings.redis_url_with_authorities,
         client_name=service,
         keys=keys,
         on_event=authenticator.feed.on_event,

@@ -223,7 +223,7 @@ def _begin_events(
     erase: EraseIfErased,
 ) -> None:
     """Begins to publish this service's events and to handle those of others."""
-    redis_url = settings.redis
+    redis_url = settings.redis_url_with_authorities
     postgres_url = settings.postgres_url.get_secret_value()
     relay = Relay(OUTBOX, keys=keys, postgres_url=postgres_url, redis_url=redis_url)
     consumer = Consumer(
