@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import TYPE_CHECKING
 
 from chassis.pages.catalog import Catalog
 from google.api.httpbody_pb2 import HttpBody
 
+from auth_service import jinja
 from auth_service.languages.catalog import catalogs
 from auth_service.pages.files import PageFiles
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
+_templates = cache(partial(jinja.environment, "auth_service.pages"))
 
 _HTML = "text/html; charset=utf-8"
 
@@ -51,17 +50,3 @@ class Documents:
                 imported=self.files.imported(script),
             )
         )
-
-
-@cache
-def _templates() -> "Environment":
-    """Imports Jinja for the first page: a start does without."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape  # noqa: PLC0415
-
-    return Environment(
-        loader=PackageLoader("auth_service.pages"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

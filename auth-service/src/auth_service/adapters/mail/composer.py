@@ -18,6 +18,7 @@ from chassis.email_address import ascii_domain
 from chassis.ids import unix_milliseconds
 from chassis.pages.catalog import Catalog
 
+from auth_service import jinja
 from auth_service.domain.errors import Undeliverable
 from auth_service.domain.mail import MailKind, OutgoingMail
 from auth_service.languages.catalog import choose
@@ -43,17 +44,7 @@ _PAGES = {
 
 @cache
 def _templates() -> "Environment":
-    """Imports Jinja for the first mail: a start does without."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape  # noqa: PLC0415
-
-    environment = Environment(
-        loader=PackageLoader("auth_service.adapters.mail"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = jinja.environment("auth_service.adapters.mail", keep_trailing_newline=True)
     environment.filters["wrapped"] = _wrapped
     return environment
 
