@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections import OrderedDict
 from typing import Any
 from uuid import UUID
 
@@ -15,14 +14,13 @@ from chassis.errors import ServiceError, TokenExpired, TokenInvalid
 from chassis.identity.claims import Claims
 from chassis.identity.keys import KeyCache
 from chassis.identity.role import Role
+from chassis.identity.token_cache import ENTRIES_MAX, TokenCache
 
 log = structlog.get_logger()
 
 ALGORITHM = "ES256"
 LEEWAY_SECONDS = 30.0
 TOKEN_LENGTH_MAX = 4_096
-ENTRIES_MAX = 20_000
-"""850 bytes each, so 17 MB."""
 
 _WARN_EVERY_SECONDS = 60.0
 
@@ -35,7 +33,6 @@ _GOOD, _BAD = _VERIFIED.labels("good"), _VERIFIED.labels("bad")
 _CACHED = Gauge("tokens_cache", "Verified tokens in the cache.")
 
 _REQUIRED = ["iss", "aud", "exp", "iat", "sub", "sid", "jti", "role"]
-_Entry = tuple[Claims, str, EllipticCurvePublicKey]
 
 
 class TokenVerifier:
@@ -57,8 +54,7 @@ class TokenVerifier:
         self._issuer = issuer
         self._audience = audience
         self._leeway_seconds = leeway_seconds
-        self._entries_max = entries_max
-        self._cache: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._cache = TokenCache(entries_max=entries_max)
         self._warned = -_WARN_EVERY_SECONDS
         _CACHED.set_function(lambda: len(self._cache))
 
@@ -80,12 +76,12 @@ class TokenVerifier:
         entry = self._cache.get(digest)
         if entry is None:
             return None
-        claims, kid, key = entry
+        claims, (kid, key) = entry
         if self._keys.get(kid) is not key:
-            del self._cache[digest]
+            self._cache.remove(digest)
             return None
-        if self._is_expired(claims, time.time()):
-            del self._cache[digest]
+        if claims.expires_at <= self._expired_until():
+            self._cache.remove(digest)
             raise TokenExpired
         return claims
 
@@ -108,24 +104,13 @@ class TokenVerifier:
             _BAD.inc()
             raise
         _GOOD.inc()
-        self._cache[token_digest(token)] = (claims, kid, key)
-        self._drop_oldest()
+        self._cache.put(token_digest(token), claims, (kid, key))
+        self._cache.remove_expired(self._expired_until())
         return claims
 
-    def _drop_oldest(self) -> None:
-        """Drops what is too much, and expired tokens up to the first one that has not expired.
-
-        Tokens come in the order of their issue, but for those that are used late: an expired one stays for
-        as long as a token lives, at most.
-        """
-        now = time.time()
-        while len(self._cache) > self._entries_max or self._is_expired(
-            next(iter(self._cache.values()))[0], now
-        ):
-            self._cache.popitem(last=False)
-
-    def _is_expired(self, claims: Claims, now: float) -> bool:
-        return now >= claims.expires_at + self._leeway_seconds
+    def _expired_until(self) -> float:
+        """Returns the Unix time until which a token must have expired to count as such."""
+        return time.time() - self._leeway_seconds
 
     def _check(self, token: str, key: EllipticCurvePublicKey) -> Claims:
         try:
