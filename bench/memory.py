@@ -4,11 +4,13 @@ import argparse
 import threading
 import time
 from contextlib import ExitStack
+from urllib.error import HTTPError
 
 from bench import report
 from bench.growth import PopulatedSystem, filled
 from bench.load import stream
 from bench.processes import resident_mib
+from bench.visitors import visit
 
 WINDOWS = 10
 REST_SECONDS = 15.0
@@ -18,7 +20,7 @@ REST_SECONDS = 15.0
 def soak(
     populated: PopulatedSystem, minutes: float, *, reads_per_second: float, pause_seconds: float = 0.0
 ) -> dict[str, list[float]]:
-    """Lets users make calls one after the other, and one user read at a fixed rate.
+    """Lets users make calls one after the other, one user read at a fixed rate, and new users come.
 
     Args:
         populated: The system.
@@ -38,10 +40,15 @@ def soak(
         reading = threading.Thread(target=stream, args=(url, headers, seconds, reads_per_second))
         until = time.monotonic() + seconds
         reading.start()
+        came = False
         while time.monotonic() < until:
             try:
-                populated.turn(1)
-            except RuntimeError as refused:  # A busy machine must not end an hour's measurement.
+                if came:
+                    populated.turn(1)
+                else:
+                    came = True
+                    visit(populated.stack.base_url, window)
+            except (RuntimeError, HTTPError) as refused:  # A busy machine must not end an hour's measurement.
                 print(f"- not counted: {refused}", flush=True)
             for name, held in _held(populated).items():
                 most[name][window] = max(most[name][window], held)
