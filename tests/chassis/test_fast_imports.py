@@ -135,3 +135,21 @@ def test_what_is_used_after_all_says_so() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert "tempfile is used: take it out of `chassis.fast_imports`" in done.stderr
+
+
+def test_what_is_left_out_of_a_later_import() -> None:
+    """Jinja is imported without its cache on disk and what that imports."""
+    program = """
+import sys
+from chassis import fast_imports
+fast_imports.begin()
+fast_imports.end()
+from auth_service import jinja
+assert jinja.environment("auth_service.pages").get_template("home.html")
+print(sorted({"jinja2.bccache", "pickle", "tempfile"} & sys.modules.keys()))
+import jinja2.bccache
+print(jinja2.bccache.FileSystemBytecodeCache.__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines() == ["[]", "FileSystemBytecodeCache"]

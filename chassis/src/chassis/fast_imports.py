@@ -118,11 +118,11 @@ def end() -> None:
 @contextmanager
 def without(name: str) -> Iterator[None]:
     """Leaves a module out of what the block imports; another stands in for it as at the start."""
-    sys.modules[name] = _StandIn(name)
+    sys.modules.setdefault(name, _StandIn(name))
     try:
         yield
     finally:
-        del sys.modules[name]
+        allow(name)
 
 
 class _StandIn(ModuleType):

@@ -17,6 +17,9 @@ from auth_service.domain.tokens import from_unix_milliseconds, unix_milliseconds
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.usecases.api_keys import ReportRefusedKey, VerifyApiKey
 
+_CACHED_TOKENS_MAX = 1_000
+"""A token comes here for few calls, each of which asks Postgres: verifying one again costs little besides."""
+
 
 class LocalAuthenticator:
     """Asks Postgres about every token, so that here a revocation counts from its commit on.
@@ -36,7 +39,9 @@ class LocalAuthenticator:
         audience: str,
     ) -> None:
         self.keys = KeyCache(_source(ring), cooldown_seconds=1.0)
-        self._verifier = TokenVerifier(self.keys, issuer=issuer, audience=audience)
+        self._verifier = TokenVerifier(
+            self.keys, issuer=issuer, audience=audience, entries_max=_CACHED_TOKENS_MAX
+        )
         self._units = units
         self._verify_api_key = verify_api_key
         self._report_refused_key = report_refused_key
