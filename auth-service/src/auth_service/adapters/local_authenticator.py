@@ -17,7 +17,7 @@ from auth_service.domain.tokens import from_unix_milliseconds, unix_milliseconds
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.usecases.api_keys import ReportRefusedKey, VerifyApiKey
 
-_CACHED_TOKENS_MAX = 1_000
+_CACHED_TOKENS_MAX = 500
 """A token comes here for few calls, each of which asks Postgres: verifying one again costs little besides."""
 
 
