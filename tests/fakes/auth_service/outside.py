@@ -104,11 +104,12 @@ class FakeUserDirectory:
     async def admit(self, user_id: UUID) -> User:
         """Turns a registration into a user."""
         self._reach()
+        async with self._units.statements() as unit:
+            registration = await unit.credentials.pending(user_id)
+        # Looked for after the statement: a concurrent call may have admitted the user meanwhile.
         known = self.users.get(user_id)
         if known is not None and known.user is not None:
             return known.user
-        async with self._units.statements() as unit:
-            registration = await unit.credentials.pending(user_id)
         if registration is None:
             raise NotFound
         if self._holder(registration.email) is not None:
