@@ -102,7 +102,7 @@ class Composer(Component):
         message["Message-ID"] = f"<{mail.id}@{self.sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"
         _fill(message, self._content(mail, catalog))
-        # To find one, the library compiles a regular expression per mail, and keeps five hundred of them.
+        # To choose one itself, the library compiles a regular expression per mail, and keeps 500 of them.
         message.set_boundary(f"={mail.id}=")
         message["Content-Language"] = catalog.language
         return message
