@@ -12,7 +12,8 @@ code. Its message is constant and public; what varies goes into `details`, and t
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from chassis.dataclass import dataclass
 
 
 class Kind(enum.Enum):

@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, NoReturn, TypeVar
 
@@ -16,6 +15,7 @@ import structlog
 import uvloop
 
 from chassis import exits, fast_imports
+from chassis.dataclass import dataclass
 from chassis.errors import ServiceError
 from chassis.readiness import Readiness
 from chassis.startup_errors import StartupError, sentence

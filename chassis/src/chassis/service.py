@@ -12,13 +12,13 @@ command of its own: `python -m auth_service audit` calls `main(arguments)` of `a
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from chassis import exits, fast_imports
+from chassis.dataclass import dataclass
 from chassis.settings import (
     MigrationSettings,
     ProvisionSettings,

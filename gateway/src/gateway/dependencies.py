@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from chassis.auth_client.authenticator import TokenAuthenticator
+from chassis.dataclass import dataclass
 from vestibule.events.v1.events_pb2 import Event
 
 from gateway.api.response_encoder import EncodedResponse

@@ -1,8 +1,7 @@
 """Applies events to this process's memory: revocations, cached responses, open streams."""
 
-from dataclasses import dataclass
-
 from chassis.auth_client.revocation_feed import RevocationFeed
+from chassis.dataclass import dataclass
 from vestibule.events.v1.events_pb2 import Event
 
 from gateway.api.response_encoder import EncodedResponse

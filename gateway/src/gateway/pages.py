@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from importlib import resources
 
+from chassis.dataclass import dataclass
 from chassis.http.operations import OperationsApp
 
 from chassis import metrics

@@ -11,10 +11,10 @@ like any other (`chassis.http.repeated_heads`).
 import contextvars
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn
 from weakref import ReferenceType, ref
 
+from chassis.dataclass import dataclass
 from chassis.errors import ServiceError
 from chassis.grpc.authorization import Authorize
 from chassis.http.repeated_heads import EXTENSION, Remember

@@ -1,7 +1,7 @@
 """What a source may cost others, and what becomes of it when its owner goes or an id is taken."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from chassis.identity.caller import Caller
 from knowledge_service.adapters.text_extraction.extractor import FileTextExtractor
 from knowledge_service.domain.source import SOURCES_MAX, Access, SourceExists, TooManySources
 
+from tests.components import changed
 from tests.fakes.webdav_server import PASSWORD, USER, WebDavServer
 from tests.knowledge_service.knowledge import a_user
 from tests.knowledge_service.usecases.following import Following
@@ -78,11 +79,11 @@ async def test_a_source_that_takes_long(following: Following, server: WebDavServ
     for name in ("a.txt", "b.txt", "c.txt"):
         (server.folder / name).write_text("first")
     get_on = following.sync_source
-    following.sync_source = replace(get_on, turn=timedelta(0))
+    following.sync_source = changed(get_on, turn=timedelta(0))
     source = await following.begin()
     assert (source.state.value, source.problem, source.documents) == ("failed", "TOO_SLOW", 0)
 
-    following.sync_source = replace(get_on, extract=Slow(FileTextExtractor()), turn=timedelta(seconds=1))
+    following.sync_source = changed(get_on, extract=Slow(FileTextExtractor()), turn=timedelta(seconds=1))
     source = await following.again()
     assert source.documents in {1, 2}
     assert await following.knowledge.pool.fetchval("SELECT due_at <= now() FROM knowledge.sources")

@@ -1,7 +1,6 @@
 """Following a folder of a real WebDAV server: documents come, change and go with its files."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from knowledge_service.domain.visibility import Visibility
 from knowledge_service.usecases.source_sync import SyncSource
 from knowledge_service.usecases.sources import CreateSource
 
+from tests.components import changed
 from tests.fakes.webdav_server import PASSWORD, USER, WebDavServer
 from tests.knowledge_service.knowledge import Knowledge, a_user
 from tests.knowledge_service.usecases.following import Following
@@ -200,7 +200,7 @@ async def test_deleting_a_source_while_a_file_is_read(
             await following.delete(caller=ada, source_id=source.id)
             return await super().__call__(name, content)
 
-    assert await replace(following.sync_source, extract=Meanwhile())()
+    assert await changed(following.sync_source, extract=Meanwhile())()
     assert await following.documents() == {}
     assert await following.knowledge.indexed() == set()
 

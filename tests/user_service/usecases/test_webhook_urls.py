@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from user_service.adapters.webhook_poster import HttpWebhookPoster
 from user_service.domain.undelivered import Undelivered
 from user_service.domain.webhook import UrlRefused
 
+from tests.components import changed
 from tests.user_service.usecases.hooks import EVERYTHING, POSTER, Hooks
 from tests.webhook_receiver import Receiver
 
@@ -63,7 +63,7 @@ async def test_urls_that_lead_inside_are_refused(hooks: Hooks, url: str) -> None
     with pytest.raises(Undelivered):
         await STRICT(url, {}, b"{}")
     with pytest.raises(Invalid) as caught:
-        await replace(hooks.create, poster=STRICT)(
+        await changed(hooks.create, poster=STRICT)(
             caller=hooks.caller, url=url, events=EVERYTHING, description=""
         )
     assert [error.field for error in caught.value.field_errors] == ["url"]

@@ -23,6 +23,7 @@ from user_service.usecases.webhooks import (
     RotateWebhookSecret,
 )
 
+from tests.components import changed
 from tests.user_service.builders import a_user, caller_of
 from tests.user_service.usecases.hooks import EVERYTHING, POSTER, SECRETS, Hooks
 from tests.webhook_receiver import Receiver
@@ -72,7 +73,7 @@ async def test_without_the_master_key_nothing_is_sent(hooks: Hooks, receiver: Re
     await hooks.rename(hooks.admin)
     without = SealedWebhookSecrets(())
     with pytest.raises(Unavailable):
-        await replace(hooks.create, secrets=without)(
+        await changed(hooks.create, secrets=without)(
             caller=hooks.caller, url=receiver.url, events=EVERYTHING, description=""
         )
     await SendWebhooks(hooks.ports.units, without, POSTER, hooks.ports.clock)()

@@ -5,7 +5,7 @@ the hashing pool has, and their time would not be counted as the job's. It is lo
 only imported users have one.
 """
 
-from dataclasses import dataclass
+from chassis.dataclass import dataclass
 
 FIRST_VERSION = 16
 """That of hashes which do not name theirs."""

@@ -6,10 +6,11 @@ import os
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TextIO
+
+from chassis.dataclass import dataclass
 
 from auth_service.adapters.audit_heads import verify_head
 from auth_service.adapters.master_key import public_key, thumbprint

@@ -13,7 +13,8 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+
+from chassis.dataclass import dataclass
 
 from auth_service.adapters.argon2_thread import FIRST_VERSION, Argon2
 

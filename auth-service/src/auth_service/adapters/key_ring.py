@@ -3,10 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import structlog
 from chassis.clock import Clock
+from chassis.dataclass import dataclass
 from chassis.errors import ServiceError, Unavailable
 from cryptography.hazmat.primitives.asymmetric import ec
 from prometheus_client import Gauge

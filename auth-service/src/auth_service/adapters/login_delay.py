@@ -5,8 +5,9 @@ import math
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from chassis.dataclass import dataclass
 from prometheus_client import Gauge
 
 from auth_service.domain.errors import TooManyAttempts

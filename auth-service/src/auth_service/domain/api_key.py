@@ -1,11 +1,11 @@
 """API keys, by which machines act for a user. Only a key's prefix and digest are stored."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
 from chassis.idempotency.record import IdempotencyRecord
 from chassis.identity.role import Role

@@ -16,11 +16,12 @@ empty, `request_id` is there only if it is a UUID, and `details` holds the commi
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.identity.audit_client import neutral_request_id
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7

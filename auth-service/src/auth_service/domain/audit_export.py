@@ -12,10 +12,11 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
+
+from chassis.dataclass import dataclass
 
 from auth_service.domain.audit import FORM, Anchor, AuditEntry, ChainedEntry, canonical_form
 from auth_service.domain.audit_client import parted

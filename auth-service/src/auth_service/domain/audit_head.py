@@ -12,10 +12,11 @@ the hash in hexadecimal digits, the time as in the chain's canonical form.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Protocol
+
+from chassis.dataclass import dataclass
 
 from auth_service.domain.audit import BEGINNING, GENESIS, Anchor, ChainedEntry, chain_hash
 from auth_service.domain.audit_witness import NOT_CONFIGURED, WitnessedHead

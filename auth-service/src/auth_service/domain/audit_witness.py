@@ -5,9 +5,10 @@ contradict that.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from chassis.dataclass import dataclass
 
 NOT_CONFIGURED = "no witness is configured: set AUTH_WITNESS_ADDRESS to health-aggregator's gRPC address"
 UNREACHABLE = "the witness (health-aggregator) is unreachable: try again"

@@ -1,11 +1,11 @@
 """A credential: what proves who a user is, and what auth-service copies of the user's record."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.identity.role import Role
 
 from auth_service.domain.user import User

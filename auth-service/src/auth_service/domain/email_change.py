@@ -5,10 +5,11 @@ former address with the notice that is sent to it, because the notice's link res
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
+
+from chassis.dataclass import dataclass
 
 MAILS_TO_ONE_TARGET_MAX = 5
 """Mails to one pending address within `TARGET_WINDOW`, however many users request it."""

@@ -1,9 +1,10 @@
 """Events that auth-service publishes."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
+
+from chassis.dataclass import dataclass
 
 from auth_service.domain.tokens import Revocation
 

@@ -1,11 +1,11 @@
 """What is stored about a user, for the user's own export: secrets are listed, not revealed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.identity.role import Role
 
 from auth_service.domain.api_key import ApiKey

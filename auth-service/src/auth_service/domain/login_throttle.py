@@ -5,10 +5,12 @@ A client is refused after `FAILURES_MAX`. Responses for an account that many cli
 
 import math
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
+
+from chassis.dataclass import dataclass
 
 from auth_service.domain.credential import Credential
 

@@ -11,11 +11,12 @@ theirs may be the only ones that reached the user.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID, uuid5
+
+from chassis.dataclass import dataclass
 
 TOKEN_LIFETIME = timedelta(hours=1)
 """How long a token is valid that a user requested and waits for."""

@@ -1,10 +1,11 @@
 """Replacing the master key: what is resealed, and what ends by itself."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
+
+from chassis.dataclass import dataclass
 
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 

@@ -1,6 +1,6 @@
 """Which sign-ins are reported to users by mail; an operator may turn either off."""
 
-from dataclasses import dataclass
+from chassis.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
+
+from chassis.dataclass import dataclass
 
 PASSKEYS_MAX = 20
 """Passkeys per user."""

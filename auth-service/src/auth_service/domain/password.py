@@ -2,8 +2,9 @@
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from chassis.dataclass import dataclass
 
 from auth_service.domain.errors import WeakPassword
 

@@ -1,9 +1,10 @@
 """The exchange of refresh tokens: rotation, and the detection of a token that is used again."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from uuid import UUID
+
+from chassis.dataclass import dataclass
 
 from auth_service.domain.session import Session
 

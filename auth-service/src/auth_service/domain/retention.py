@@ -1,8 +1,9 @@
 """Retention: how long rows and audit entries are kept."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
+
+from chassis.dataclass import dataclass
 
 from auth_service.domain.audit_head import SignedHead
 

@@ -3,8 +3,7 @@
 The rights of both are derived here and nowhere else, so that no key keeps what its user has lost.
 """
 
-from dataclasses import dataclass
-
+from chassis.dataclass import dataclass
 from chassis.identity.role import Role
 
 

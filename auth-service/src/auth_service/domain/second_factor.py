@@ -1,11 +1,11 @@
 """The second factor: authenticators, recovery codes, and sign-ins that wait for a code."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.idempotency.record import IdempotencyRecord
 
 METHODS = ("totp", "recovery_code")

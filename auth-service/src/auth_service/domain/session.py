@@ -1,11 +1,12 @@
 """A session: one row with a counter of its refresh tokens, and its limits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.identity.role import Role
 
 from auth_service.domain.audit import AuditEntry

@@ -8,10 +8,12 @@ after years.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
+
+from chassis.dataclass import dataclass
 
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
 

@@ -1,11 +1,11 @@
 """Tokens: what access tokens grant, and what revokes them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.identity.role import Role
 
 from auth_service.domain.proof import Methods

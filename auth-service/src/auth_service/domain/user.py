@@ -1,10 +1,10 @@
 """A user's record, which user-service owns."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.identity.role import Role
 
 from auth_service.domain.audit_client import AuditClients

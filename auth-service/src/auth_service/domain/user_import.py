@@ -1,12 +1,12 @@
 """Users who come from another system: a row of the file, and what becomes of it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from typing import Protocol
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.identity.role import Role
 
 BATCH = 500

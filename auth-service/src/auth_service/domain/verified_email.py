@@ -4,9 +4,10 @@ Otherwise an attacker could register another user's address, plant an API key or
 when the owner of the mailbox takes the account over.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
+
+from chassis.dataclass import dataclass
 
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import EmailNotVerified

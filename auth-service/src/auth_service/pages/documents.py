@@ -1,8 +1,9 @@
 """The pages as HTML, rendered once per language: they hold no data."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, partial
 
+from chassis.dataclass import dataclass
 from chassis.pages.catalog import Catalog
 from google.api.httpbody_pb2 import HttpBody
 

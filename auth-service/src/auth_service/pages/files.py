@@ -7,9 +7,9 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 
+from chassis.dataclass import dataclass
 from chassis.errors import NotFound
 from chassis.pages.style import base_style
 from google.api.httpbody_pb2 import HttpBody

@@ -2,12 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.component import Component
+from chassis.dataclass import dataclass
 from chassis.errors import (
     Forbidden,
     Invalid,

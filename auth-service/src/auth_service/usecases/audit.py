@@ -3,9 +3,10 @@
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 
 from chassis.component import Component
+from chassis.dataclass import dataclass
 from chassis.errors import Invalid, Unavailable
 from chassis.filter_mark import filter_mark
 from chassis.identity.audit_client import neutral_request_id

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 
 from chassis.clock import Clock
+from chassis.dataclass import dataclass
 from chassis.errors import ServiceError
 from chassis.identity.caller import Caller
 

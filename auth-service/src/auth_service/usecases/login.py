@@ -1,10 +1,11 @@
 """Signing in."""
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from chassis.clock import Clock
 from chassis.component import Component
+from chassis.dataclass import dataclass
 from chassis.email_address import canonical_email
 from chassis.errors import ServiceError, Unavailable
 from chassis.idempotency.record import IdempotencyRecord

@@ -1,11 +1,11 @@
 """Signing in with a passkey."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from chassis.clock import Clock
 from chassis.component import Component
+from chassis.dataclass import dataclass
 from chassis.errors import ServiceError
 from chassis.idempotency.record import IdempotencyRecord
 from chassis.idempotency.run_once import record_outcome, recorded_outcome

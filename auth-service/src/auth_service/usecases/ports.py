@@ -1,10 +1,11 @@
 """What the use cases are built from: the ports, and the steps that several use cases share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from chassis.clock import Clock
+from chassis.dataclass import dataclass
 from chassis.idempotency.record import ResponseSeal
 
 from auth_service.domain.after_response import AfterResponse

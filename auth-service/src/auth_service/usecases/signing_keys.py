@@ -1,11 +1,11 @@
 """Signing keys: creating, rotating, retiring, listing and publishing them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.clock import Clock
 from chassis.component import Component
+from chassis.dataclass import dataclass
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited

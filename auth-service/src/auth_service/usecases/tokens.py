@@ -1,9 +1,10 @@
 """Tokens: issuing, reissuing and introspecting them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import UUID
 
 from chassis.component import Component
+from chassis.dataclass import dataclass
 from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
 from chassis.identity.api_key import is_api_key
 from chassis.identity.caller import Caller

@@ -2,11 +2,11 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.component import Component
+from chassis.dataclass import dataclass
 from chassis.email_address import canonical_email
 from chassis.errors import Forbidden, NotFound
 from chassis.idempotency.record import IdempotencyRecord

@@ -4,11 +4,12 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.component import Component
+from chassis.dataclass import dataclass
 from chassis.email_address import canonical_email
 from chassis.errors import Unavailable
 from chassis.identity.caller import Caller

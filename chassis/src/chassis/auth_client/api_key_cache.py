@@ -7,12 +7,12 @@ answer that was under way while a revocation arrived may be older than it, and i
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 from uuid import UUID
 
 from prometheus_client import Gauge
 from vestibule.events.v1.events_pb2 import TokensRevoked
 
+from chassis.dataclass import dataclass
 from chassis.identity.claims import Claims
 
 CACHED_SECONDS = 60.0

@@ -7,7 +7,6 @@ the relays publish the events of the last 24 hours again.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import hiredis
@@ -15,6 +14,7 @@ from asyncpg import InterfaceError, PostgresError
 from google.protobuf.message import DecodeError
 from vestibule.events.v1.events_pb2 import Event
 
+from chassis.dataclass import dataclass
 from chassis.errors import Kind, ServiceError
 from chassis.events import stream
 from chassis.redis_connection import RedisConnection

@@ -19,13 +19,13 @@ of the schema and the runtime role):
 deletes rows 24 h after publication.
 """
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from vestibule.events.v1.events_pb2 import Event
 
 from chassis import ids
+from chassis.dataclass import dataclass
 from chassis.events import stream
 from chassis.grpc import committed
 from chassis.grpc.call import current_traceparent

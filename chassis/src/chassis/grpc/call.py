@@ -2,9 +2,9 @@
 
 import time
 from contextvars import ContextVar
-from dataclasses import dataclass
 
 from chassis import logs
+from chassis.dataclass import dataclass
 from chassis.identity.caller import Caller, set_current_caller
 from chassis.identity.claims import Claims
 from chassis.tracing import traces

@@ -7,7 +7,6 @@ task and a second call object per RPC.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self, cast
@@ -16,6 +15,7 @@ import grpc
 import grpc.aio
 from google.protobuf.descriptor import ServiceDescriptor
 
+from chassis.dataclass import dataclass
 from chassis.errors import DeadlineExceeded, ServiceError, Unavailable
 from chassis.grpc import committed, errors
 from chassis.grpc.call import REPLAYED_KEY, current_call

@@ -6,11 +6,11 @@ so that services in between can pass it on but not forge it.
 """
 
 from contextvars import ContextVar
-from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 from vestibule.events.v1.events_pb2 import Event, EventBatch, SignedEvent
 
+from chassis.dataclass import dataclass
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import EventRefused, RefusalLog, sign_event, verify_event
 from chassis.ids import uuid7

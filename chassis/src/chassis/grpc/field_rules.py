@@ -5,7 +5,6 @@ without being enforced.
 """
 
 import functools
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -13,6 +12,8 @@ from buf.validate import validate_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from vestibule.api.v1 import options_pb2, string_rules_pb2
+
+from chassis.dataclass import dataclass
 
 Rules: TypeAlias = validate_pb2.FieldRules
 

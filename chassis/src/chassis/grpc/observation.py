@@ -1,10 +1,10 @@
 """Rate, errors and duration of every RPC served, by method, what streams carry, and the end of its span."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from chassis.dataclass import dataclass
 from chassis.grpc.call import current_call
 from chassis.metrics import LATENCY_BUCKETS
 from chassis.tracing import traces

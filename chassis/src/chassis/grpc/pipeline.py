@@ -10,12 +10,13 @@ stream are wrapped in `chassis.grpc.streaming`.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
 
+from chassis.dataclass import dataclass
 from chassis.grpc import committed, errors
 from chassis.grpc.observation import MethodObserver
 from chassis.grpc.policy import Policy

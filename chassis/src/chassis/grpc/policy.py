@@ -1,13 +1,13 @@
 """The policy of a method, read once from its descriptor."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from vestibule.api.v1 import options_pb2
 
+from chassis.dataclass import dataclass
 from chassis.grpc.stream_policy import STREAM_SECONDS_MAX, stream_problem, streams
 
 ADMIN_SCOPE = "admin"

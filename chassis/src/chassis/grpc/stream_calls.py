@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import grpc.aio
 
+from chassis.dataclass import dataclass
 from chassis.errors import ServiceError
 from chassis.grpc.call_metadata import call_metadata
 from chassis.grpc.observation import FAILURES, StreamCounts

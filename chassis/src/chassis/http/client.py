@@ -8,12 +8,14 @@ reused, so that each check includes connecting; one may be kept to learn of its 
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
 import httptools
+
+from chassis.dataclass import dataclass
 
 LIMIT_BYTES = 64 * 1024
 _STATUSES = range(100, 600)

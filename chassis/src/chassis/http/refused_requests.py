@@ -7,11 +7,11 @@ closed after the response.
 
 import asyncio
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from chassis.dataclass import dataclass
 from chassis.http.declined_upgrades import DecliningProtocol
 
 EXTENSION = "vestibule.refusal"

@@ -6,12 +6,12 @@ The interceptor runs inside every check: a caller who may not make the call is r
 import hashlib
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2, status_pb2
 
+from chassis.dataclass import dataclass
 from chassis.errors import Kind, ServiceError
 from chassis.grpc import errors
 from chassis.grpc.call import REPLAYED_KEY, current_call

@@ -1,8 +1,8 @@
 """The client behind an audit entry: personal data, stored apart from the entry and erased with the user."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.identity.caller import Caller
 
 

@@ -4,9 +4,9 @@ This module does not import gRPC, so that domains and use cases may import it.
 """
 
 from contextvars import ContextVar
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.errors import Unauthenticated
 from chassis.identity.role import Role
 

@@ -1,9 +1,9 @@
 """The claims of a verified token, and the port that authenticates tokens."""
 
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.errors import TokenInvalid
 from chassis.identity.caller import Caller
 from chassis.identity.role import Role

@@ -2,9 +2,10 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import Any
+
+from chassis.dataclass import dataclass
 
 FALLBACK = "en"
 """The language of messages that a catalog lacks, and of users who prefer none that there is."""

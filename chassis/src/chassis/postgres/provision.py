@@ -8,11 +8,11 @@ import asyncio
 import re
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 
 import asyncpg
 
 from chassis import exits
+from chassis.dataclass import dataclass
 from chassis.postgres.failures import LOST
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")

@@ -1,10 +1,10 @@
 """Encodes a method's response: JSON data, pagination, headers, cookies and status, without the envelope."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from chassis.dataclass import dataclass
 from chassis.grpc.field_rules import field_rules
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 

@@ -1,10 +1,11 @@
 """Finds the endpoints of a path: fixed paths by one look-up, paths with variables part by part."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
+from chassis.dataclass import dataclass
 from google.protobuf.descriptor import FieldDescriptor
 
 Endpoint = TypeVar("Endpoint")

@@ -3,9 +3,9 @@
 import enum
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from chassis.dataclass import dataclass
 from chassis.grpc.policy import Policy, service_policies
 from chassis.grpc.stream_policy import streams_content
 from chassis.startup_errors import StartupError

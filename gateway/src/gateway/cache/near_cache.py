@@ -7,9 +7,9 @@ tags is not cached: it may have been read before the change.
 import time
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from chassis.dataclass import dataclass
 from prometheus_client import Counter, Gauge
 
 Value = TypeVar("Value")

@@ -5,10 +5,11 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from chassis.addresses import normal_address
+from chassis.dataclass import dataclass
 from chassis.grpc.call import Call
 from chassis.http.refused_requests import EXTENSION as REFUSAL
 from chassis.http.refused_requests import Refusal

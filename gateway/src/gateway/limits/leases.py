@@ -9,8 +9,8 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from chassis.dataclass import dataclass
 from chassis.redis import Script
 
 from gateway.limits.rate_limiter import CLIENTS_IN_MEMORY_MAX, Decision, Limit, RedisRateLimiter

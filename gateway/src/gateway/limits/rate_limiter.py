@@ -2,10 +2,10 @@
 
 import time
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from chassis.dataclass import dataclass
 from chassis.redis import RedisClient, Script, explain
 from chassis.redis_connection import FAILURES
 from prometheus_client import Gauge

@@ -1,8 +1,8 @@
 """What one stream may take and how many there may be, as the protos declare it."""
 
 import math
-from dataclasses import dataclass
 
+from chassis.dataclass import dataclass
 from chassis.grpc.policy import Policy
 from chassis.grpc.stream_policy import MESSAGE_BYTES_MAX, STREAM_SECONDS_MAX, streams_content
 

@@ -1,7 +1,6 @@
 """Why streams end, and how each end is named: in the last event, the close code, the log and the metrics."""
 
-from dataclasses import dataclass
-
+from chassis.dataclass import dataclass
 from chassis.errors import DeadlineExceeded, Draining, Kind, ServiceError, TokenExpired
 
 from gateway.http.problems import HttpError, PayloadTooLarge, RequestTimeout, UnsupportedMediaType

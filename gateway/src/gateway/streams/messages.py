@@ -1,10 +1,10 @@
 """Messages of services as clients see them: the parts of an event, or a frame of a WebSocket."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from chassis.dataclass import dataclass
 from chassis.grpc.stream_policy import binary_field, event_id_field
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message_factory import GetMessageClass

@@ -4,8 +4,8 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from chassis.dataclass import dataclass
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
 from prometheus_client import Counter

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import structlog
+from chassis.dataclass import dataclass
 from chassis.errors import ServiceError, Unavailable
 from chassis.grpc.stream_calls import StreamCall
 from chassis.http.declined_upgrades import UPGRADE_EXTENSION, Upgrade

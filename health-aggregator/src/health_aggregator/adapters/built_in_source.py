@@ -1,9 +1,10 @@
 """The built-in targets, with addresses from the settings and the topology file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from chassis.dataclass import dataclass
 
 from health_aggregator.adapters.topology_file import read_topology, readiness_url
 from health_aggregator.domain.built_in_targets import AGGREGATOR, built_in_targets

@@ -5,7 +5,9 @@ A general parser takes a hundred times as long, for thousands of lines that are 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.service_metrics import Reading
 

@@ -17,11 +17,12 @@ A faulty file is refused as a whole.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from chassis.dataclass import dataclass
 from chassis.redis_connection import check_url
 from pydantic import (
     AfterValidator,

@@ -12,10 +12,10 @@ import json
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import structlog
 from chassis.clock import Clock
+from chassis.dataclass import dataclass
 from chassis.http.client import NotHttp, Progress, TooLarge, exchange
 from chassis.ids import uuid7
 from prometheus_client import Counter

@@ -11,9 +11,10 @@ RFC 3339 UTC with six digits of a second and `Z`.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
+
+from chassis.dataclass import dataclass
 
 _PURPOSE = b"vestibule audit head 1\n"
 

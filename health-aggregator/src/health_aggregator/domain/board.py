@@ -5,8 +5,10 @@ clock changes no state.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
+
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.causes import find_causes
 from health_aggregator.domain.check import CheckResult, Outcome

@@ -5,8 +5,9 @@ seventeen times afterwards, in both processes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.target import (
     REPORTED_SECONDS,

@@ -1,9 +1,10 @@
 """Checks of targets: their results, and the ports that run them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.target import Target
 

@@ -5,7 +5,7 @@ flapping, by the rule of Nagios: the share of changes among the last 21 results,
 more, with one threshold to enter and a lower one to leave.
 """
 
-from dataclasses import dataclass
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.state import State
 

@@ -5,7 +5,8 @@ tests prove it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.state import State, Status
 

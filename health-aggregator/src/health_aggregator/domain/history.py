@@ -1,10 +1,11 @@
 """History: single observations, their sums over periods, changes, and incidents."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol
+
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.state import Change, State
 

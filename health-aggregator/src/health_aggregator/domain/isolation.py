@@ -5,7 +5,7 @@ target that refuses a connection or sends nonsense has responded; only silence (
 no name) is in doubt.
 """
 
-from dataclasses import dataclass
+from chassis.dataclass import dataclass
 
 FEWEST_TARGETS = 3
 

@@ -1,9 +1,11 @@
 """Metrics of the services: rates, shares and quantiles, computed from successive readings."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from typing import Protocol
+
+from chassis.dataclass import dataclass
 
 WINDOW_SECONDS = 60.0
 """Rates are those of the last minute."""

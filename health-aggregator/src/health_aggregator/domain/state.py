@@ -1,8 +1,9 @@
 """States of components and of the whole system, and changes of state."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+
+from chassis.dataclass import dataclass
 
 
 class State(Enum):

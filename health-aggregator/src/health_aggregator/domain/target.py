@@ -1,8 +1,10 @@
 """Targets: what is checked, and how often."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.damping import DampingRules
 

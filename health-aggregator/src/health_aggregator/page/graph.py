@@ -1,8 +1,9 @@
 """The graph of dependencies, with the cause of a failure marked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
+
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.board import Component
 from health_aggregator.domain.evaluation import FAILING

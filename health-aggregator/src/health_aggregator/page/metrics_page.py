@@ -1,9 +1,10 @@
 """The metrics page: an overview for systems without Prometheus."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from html import escape
+
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.service_metrics import WINDOW_SECONDS, ServiceMetrics
 from health_aggregator.page import charts, glyphs

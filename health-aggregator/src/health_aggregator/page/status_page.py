@@ -1,9 +1,10 @@
 """The status page. It works without its script, which only refreshes it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
+
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.board import ISOLATED, Component
 from health_aggregator.domain.history import Incident, Period, Resolution, availability

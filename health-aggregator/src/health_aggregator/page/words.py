@@ -1,11 +1,11 @@
 """Messages of the pages by language, and formats for times and shares."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 
+from chassis.dataclass import dataclass
 from chassis.pages.catalog import Catalog, read_catalogs
 
 

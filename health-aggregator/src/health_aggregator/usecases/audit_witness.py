@@ -1,9 +1,9 @@
 """Witnessing the audit chain: storing each new signed head before it could be withdrawn."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from chassis.clock import Clock
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.audit_witness import (
     AuditHeadSource,

@@ -4,10 +4,11 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from chassis.clock import Clock
+from chassis.dataclass import dataclass
 
 from chassis import ticks
 from health_aggregator.domain.board import Board

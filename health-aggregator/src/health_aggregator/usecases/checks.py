@@ -4,9 +4,10 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from chassis.clock import Clock
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.board import Board
 from health_aggregator.domain.check import Check, CheckResult, Outcome, timed_out

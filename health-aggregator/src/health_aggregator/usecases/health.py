@@ -1,7 +1,8 @@
 """Reading the health of the system from the board; it costs no check."""
 
 import asyncio
-from dataclasses import dataclass
+
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.board import Board, Component
 from health_aggregator.domain.state import State, Status

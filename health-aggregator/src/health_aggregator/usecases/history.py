@@ -4,10 +4,11 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from chassis.clock import Clock
+from chassis.dataclass import dataclass
 from chassis.errors import ServiceError
 
 from chassis import ticks

@@ -4,7 +4,9 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+
+from chassis.dataclass import dataclass
 
 from chassis import ticks
 from health_aggregator.domain.service_metrics import (

@@ -1,7 +1,8 @@
 """Reloading the list of targets, at the start and whenever it changes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from chassis.dataclass import dataclass
 
 from health_aggregator.domain.errors import TargetsRefused
 from health_aggregator.domain.target import Target

@@ -8,7 +8,8 @@ of model.
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from chassis.dataclass import dataclass
 
 TOKENS_MAX = 200
 """Estimated model tokens of a passage. With title and headings it is below the 256 that small models read."""

@@ -1,13 +1,14 @@
 """The document: entity, rules for changing one, and the port to the stored ones."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from math import ceil
 from typing import Protocol
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.errors import Forbidden, Invalid, NotFound
 from chassis.identity.caller import Caller
 

@@ -1,9 +1,9 @@
 """The port to the language model, and the prompt that it is given."""
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from chassis.dataclass import dataclass
 from chassis.errors import DeadlineExceeded, Unavailable
 
 from knowledge_service.domain.passage import FoundPassage

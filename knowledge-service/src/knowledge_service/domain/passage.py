@@ -1,9 +1,10 @@
 """The passage: a part of a document's text that a search returns, and the port to the stored ones."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID, uuid5
+
+from chassis.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

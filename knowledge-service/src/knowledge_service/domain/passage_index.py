@@ -4,9 +4,10 @@ It holds ids, vectors and access labels, no text, and can be rebuilt from Postgr
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
+
+from chassis.dataclass import dataclass
 
 from knowledge_service.domain.embedder import Vector
 from knowledge_service.domain.term_weights import SparseVector

@@ -1,13 +1,13 @@
 """The source: a folder elsewhere whose files become documents of its owner; and the ports around it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.errors import Kind, ServiceError
 
 SOURCES_MAX = 10

@@ -4,10 +4,11 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import structlog
+from chassis.component import Component
+from chassis.dataclass import dataclass
 from chassis.errors import ServiceError
 from chassis.identity.caller import Caller
 
@@ -39,8 +40,7 @@ class Citation:
 AnswerEvent: TypeAlias = SearchResult | str | Citation
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Component):
     """Streams the passages, then the words of the language model and what they cite.
 
     Attributes:

@@ -1,9 +1,9 @@
 """Audit entries about events, and the clients behind audit entries."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.errors import NotFound
 from chassis.identity.audit_client import AuditClient
 from chassis.identity.caller import ANONYMOUS
@@ -12,8 +12,7 @@ from knowledge_service.domain.audit import Action, Outcome, entry
 from knowledge_service.domain.unit_of_work import UnitsOfWork
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEvents:
+class AuditEvents(Component):
     """Audits that an event was refused or became a dead letter."""
 
     units: UnitsOfWork
@@ -29,8 +28,7 @@ class AuditEvents:
             await unit.outbox.audit(entry(Action(action), ANONYMOUS, details=details, outcome=Outcome.FAILED))
 
 
-@dataclass(frozen=True, slots=True)
-class GetAuditClient:
+class GetAuditClient(Component):
     """Returns the client behind an audit event to auth-service; no event carries it."""
 
     units: UnitsOfWork

@@ -1,10 +1,10 @@
 """Putting, reading, listing and deleting documents."""
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import NotFound, TokenRevoked
 from chassis.identity.caller import Caller
 
@@ -37,8 +37,7 @@ class _Change(Enum):
     """With the content that it had."""
 
 
-@dataclass(frozen=True, slots=True)
-class PutDocument:
+class PutDocument(Component):
     """Creates a document or replaces the caller's own, and indexes it.
 
     The document commits before it is indexed, so that an index that is down loses nothing: the background
@@ -125,8 +124,7 @@ async def _audit_sharing(unit: UnitOfWork, caller: Caller, before: Document | No
         )
 
 
-@dataclass(frozen=True, slots=True)
-class GetDocument:
+class GetDocument(Component):
     """Returns a document with its text. Reading another user's is audited."""
 
     units: UnitsOfWork
@@ -151,8 +149,7 @@ class GetDocument:
         return document, text
 
 
-@dataclass(frozen=True, slots=True)
-class ListDocuments:
+class ListDocuments(Component):
     """Lists the documents that the caller sees. Listing those of other users is audited."""
 
     units: UnitsOfWork
@@ -189,8 +186,7 @@ class ListDocuments:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteDocument:
+class DeleteDocument(Component):
     """Deletes a document: the owner's own, or any as an admin. Deleting another user's is audited."""
 
     units: UnitsOfWork

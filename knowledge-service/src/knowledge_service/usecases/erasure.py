@@ -1,8 +1,8 @@
 """Erasing the documents of erased users."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.identity.caller import ANONYMOUS, Caller
 
 from knowledge_service.domain.audit import Action, entry
@@ -11,8 +11,7 @@ from knowledge_service.domain.unit_of_work import UnitsOfWork
 from knowledge_service.usecases.indexing import RemoveFromIndex
 
 
-@dataclass(frozen=True, slots=True)
-class EraseIfErased:
+class EraseIfErased(Component):
     """Erases everything that a user stored here, if user-service has erased the user. May be repeated."""
 
     units: UnitsOfWork
@@ -43,8 +42,7 @@ class EraseIfErased:
             await self.remove_from_index(document_id=document_id)
 
 
-@dataclass(frozen=True, slots=True)
-class EraseMissed:
+class EraseMissed(Component):
     """Erases what stayed of users who were erased while this service was off and events expired."""
 
     units: UnitsOfWork

@@ -1,8 +1,9 @@
 """Exporting the documents and sources of a user."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
+
+from chassis.component import Component
 
 from knowledge_service.domain.document import TEXT_BYTES_MAX, Document
 from knowledge_service.domain.source import SKIPPED_SHOWN_MAX, Source, SourceFile
@@ -13,8 +14,7 @@ PAGE_CHARACTERS_MAX = TEXT_BYTES_MAX
 """A page ends with the document that reaches this, so that it is two of the largest texts at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExportDocuments:
+class ExportDocuments(Component):
     """Returns the documents of a user with their texts, page by page; user-service audits the export."""
 
     units: UnitsOfWork
@@ -38,8 +38,7 @@ class ExportDocuments:
         return exported
 
 
-@dataclass(frozen=True, slots=True)
-class ExportSources:
+class ExportSources(Component):
     """Returns the sources of a user with the files that are no documents."""
 
     units: UnitsOfWork

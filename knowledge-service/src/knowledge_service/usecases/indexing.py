@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import UUID
 
 import structlog
+from chassis.component import Component
 from chassis.errors import ServiceError, Unavailable
 
 from knowledge_service.domain.chunking import Chunk, chunks
@@ -38,8 +39,7 @@ class _OutdatedError(Exception):
     """The document was deleted or changed while it was embedded."""
 
 
-@dataclass(frozen=True, slots=True)
-class IndexDocument:
+class IndexDocument(Component):
     """Indexes the current version of a document.
 
     Passages and entries are replaced while the document is locked, so that of two calls the later one wins.
@@ -164,8 +164,7 @@ class IndexDocument:
         return replace(present, indexed_version=version)
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveFromIndex:
+class RemoveFromIndex(Component):
     """Removes a deleted document from the index."""
 
     units: UnitsOfWork
@@ -186,8 +185,7 @@ class RemoveFromIndex:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class IndexWaiting:
+class IndexWaiting(Component):
     """Does in the background what calls could not: after a crash, an outage, or a change of model."""
 
     units: UnitsOfWork

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 
+from chassis.component import Component
 from chassis.identity.caller import Caller
 
 from knowledge_service.domain.document import Progress
@@ -12,8 +12,7 @@ from knowledge_service.domain.unit_of_work import UnitsOfWork
 LOOK_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class StreamProgress:
+class StreamProgress(Component):
     """Yields the progress of the caller's documents.
 
     Attributes:

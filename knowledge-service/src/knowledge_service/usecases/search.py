@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import structlog
+from chassis.component import Component
+from chassis.dataclass import dataclass
 from chassis.identity.caller import Caller
 
 from knowledge_service.domain.audit import Action, entry
@@ -45,8 +46,7 @@ class SearchResult:
     degraded: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SearchPassages:
+class SearchPassages(Component):
     """Finds passages that the caller may see. Returning those of other users is audited.
 
     The index filters by the caller's labels. Postgres decides again by the same labels before any text

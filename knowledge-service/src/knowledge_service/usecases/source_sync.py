@@ -3,12 +3,14 @@
 import hmac
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote
 from uuid import UUID, uuid5
 
 import structlog
+from chassis.component import Component
+from chassis.dataclass import dataclass
 from chassis.errors import Forbidden, NotFound, Unavailable
 from chassis.identity.caller import Caller
 from chassis.text import as_line
@@ -67,8 +69,7 @@ class _Turn:
     files: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SyncSource:
+class SyncSource(Component):
     """Follows the source that has waited longest, if one is due; one process at a time follows a source.
 
     The sources of deactivated users wait.

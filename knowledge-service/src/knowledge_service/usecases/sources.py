@@ -1,10 +1,10 @@
 """Adding, listing and deleting sources."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import NotFound, StoredResponseExpired, TokenRevoked
 from chassis.idempotency.record import IdempotencyRecord
 from chassis.idempotency.run_once import record_outcome, recorded_outcome
@@ -25,8 +25,7 @@ from knowledge_service.domain.unit_of_work import UnitsOfWork
 from knowledge_service.usecases.indexing import RemoveFromIndex
 
 
-@dataclass(frozen=True, slots=True)
-class CreateSource:
+class CreateSource(Component):
     """Adds a source; the background follows it from then on."""
 
     units: UnitsOfWork
@@ -70,8 +69,7 @@ class CreateSource:
         return source
 
 
-@dataclass(frozen=True, slots=True)
-class ListSources:
+class ListSources(Component):
     """Lists the caller's sources, the newest first."""
 
     units: UnitsOfWork
@@ -82,8 +80,7 @@ class ListSources:
             return await unit.sources.owned(caller.require_user_id())
 
 
-@dataclass(frozen=True, slots=True)
-class GetSource:
+class GetSource(Component):
     """Returns a source of the caller, with files that are no documents."""
 
     units: UnitsOfWork
@@ -101,8 +98,7 @@ class GetSource:
         raise NotFound
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteSource:
+class DeleteSource(Component):
     """Deletes a source of the caller and the documents of its files."""
 
     units: UnitsOfWork

@@ -1,10 +1,10 @@
 """The credentials that auth-service keeps for users, as user-service needs them."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.identity.role import Role
 
 from user_service.domain.export import AccountData, AuditPage

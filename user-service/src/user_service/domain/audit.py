@@ -5,11 +5,12 @@ term, so that erasing a user leaves nothing behind in the audit trail.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.identity.audit_client import AuditClient, client_of, neutral_request_id
 from chassis.identity.caller import Caller
 

@@ -4,10 +4,11 @@ The parts of auth-service and knowledge-service are passed on unread.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType, Protocol
 from uuid import UUID
+
+from chassis.dataclass import dataclass
 
 from user_service.domain.user import User
 

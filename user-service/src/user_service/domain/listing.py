@@ -1,11 +1,11 @@
 """Lists of users: filter, order, pages and cursors."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from math import ceil
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.email_address import canonical_email
 from chassis.identity.role import Role
 from chassis.text import fold

@@ -1,9 +1,10 @@
 """What remains of an erased user."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
+
+from chassis.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

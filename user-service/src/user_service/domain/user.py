@@ -1,10 +1,11 @@
 """The user: entity, and rules for changing one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.errors import Invalid
 from chassis.identity.role import Role
 

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
+
+from chassis.dataclass import dataclass
 
 WEBHOOKS_MAX = 20
 ATTEMPTS_LEASE = timedelta(minutes=2)

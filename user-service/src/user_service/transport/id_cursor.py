@@ -3,9 +3,9 @@
 import base64
 import binascii
 import struct
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.errors import Invalid
 from chassis.filter_mark import MARK_BYTES
 

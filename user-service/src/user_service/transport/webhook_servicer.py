@@ -1,11 +1,11 @@
 """`vestibule.users.v1.WebhookService`: webhooks, for admins."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.dataclass import dataclass
 from chassis.filter_mark import filter_mark
 from chassis.grpc.timestamps import timestamp
 from chassis.idempotency.interceptor import current_idempotency

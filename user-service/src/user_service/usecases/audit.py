@@ -1,9 +1,9 @@
 """Audit entries besides those of successful changes, and the clients behind audit entries."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.errors import NotFound, ServiceError
 from chassis.identity.audit_client import AuditClient
 from chassis.identity.caller import ANONYMOUS, Caller
@@ -21,8 +21,7 @@ async def record_refusal(
         await unit.outbox.audit(entry(action, caller, subject_id, details, Outcome.REFUSED))
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEvents:
+class AuditEvents(Component):
     """Audits that an event was refused or became a dead letter."""
 
     units: UnitsOfWork
@@ -38,8 +37,7 @@ class AuditEvents:
             await unit.outbox.audit(entry(Action(action), ANONYMOUS, details=details, outcome=Outcome.FAILED))
 
 
-@dataclass(frozen=True, slots=True)
-class GetAuditClient:
+class GetAuditClient(Component):
     """Returns the client behind an audit event to auth-service; no event carries it."""
 
     units: UnitsOfWork

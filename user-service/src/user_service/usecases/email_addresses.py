@@ -1,9 +1,9 @@
 """Verifying and restoring e-mail addresses: called by auth-service, and again for its events."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.identity.caller import Caller
 
 from user_service.domain.announcements import announce
@@ -15,8 +15,7 @@ from user_service.domain.user import User, restore, verify
 from user_service.usecases.audit import record_refusal
 
 
-@dataclass(frozen=True, slots=True)
-class MarkEmailVerified:
+class MarkEmailVerified(Component):
     """Marks the current address as verified, or makes the pending address the current one."""
 
     units: UnitsOfWork
@@ -44,8 +43,7 @@ class MarkEmailVerified:
             raise
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreEmail:
+class RestoreEmail(Component):
     """Restores a user's former address after a change that the user did not want."""
 
     units: UnitsOfWork

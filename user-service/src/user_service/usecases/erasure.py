@@ -1,9 +1,9 @@
 """Erasing users."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import Invalid, NotFound
 from chassis.identity.caller import Caller
 
@@ -18,8 +18,7 @@ from user_service.usecases.audit import record_refusal
 from user_service.usecases.callers import require_active, require_admin
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteUser:
+class DeleteUser(Component):
     """Erases a user; a tombstone without personal data remains.
 
     The outbox completes the erasure in every case once it is committed. The call succeeds only when
@@ -69,8 +68,7 @@ class DeleteUser:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteMe:
+class DeleteMe(Component):
     """Erases the caller's user after checking the password."""
 
     units: UnitsOfWork

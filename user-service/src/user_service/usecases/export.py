@@ -1,8 +1,7 @@
 """Exporting everything that all services store about a user."""
 
-from dataclasses import dataclass
-
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.identity.caller import Caller
 
 from user_service.domain.accounts import Accounts
@@ -15,8 +14,7 @@ AUDIT_EVENTS_MAX = 10_000
 PAGE_SIZE = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class ExportMe:
+class ExportMe(Component):
     """Exports the data of the caller's user. Exporting is audited.
 
     Attributes:

@@ -1,9 +1,9 @@
 """Admitting the users who registered with auth-service."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import NotFound
 from chassis.identity.caller import Caller
 
@@ -15,8 +15,7 @@ from user_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from user_service.domain.user import User
 
 
-@dataclass(frozen=True, slots=True)
-class AdmitUser:
+class AdmitUser(Component):
     """Creates the user of a pending registration; does nothing when the user exists."""
 
     units: UnitsOfWork
@@ -81,8 +80,7 @@ class AdmitUser:
         return user
 
 
-@dataclass(frozen=True, slots=True)
-class CompleteRegistration:
+class CompleteRegistration(Component):
     """Handles the event of a registration, so that none stays half done after a crash."""
 
     admit_user: AdmitUser

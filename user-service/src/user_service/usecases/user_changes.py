@@ -1,10 +1,10 @@
 """Changing users."""
 
-from dataclasses import dataclass
 from math import ceil
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import NotFound
 from chassis.identity.caller import Caller
 
@@ -21,8 +21,7 @@ from user_service.usecases.callers import require_active, require_admin
 from user_service.usecases.email_addresses import save_with_address
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateUser:
+class UpdateUser(Component):
     """Changes a user, and has auth-service update its copy.
 
     The change commits together with its events, so that the outbox completes it in every case. The
@@ -104,8 +103,7 @@ class UpdateUser:
             raise EmailTaken
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateMe:
+class UpdateMe(Component):
     """Changes the name or e-mail address of the caller's user."""
 
     update_user: UpdateUser

@@ -1,9 +1,9 @@
 """Creating users who are imported from another system."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import compress
 
+from chassis.component import Component
 from chassis.errors import Unavailable
 from chassis.identity.caller import Caller
 from chassis.identity.role import Role
@@ -14,8 +14,7 @@ from user_service.domain.user import User
 from user_service.domain.user_import import ImportResult
 
 
-@dataclass(frozen=True, slots=True)
-class ImportUsers:
+class ImportUsers(Component):
     """Creates many users in one transaction; those who exist already are left as they are.
 
     No event announces them: auth-service, which imports them, has stored their credentials before,

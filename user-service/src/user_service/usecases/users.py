@@ -1,9 +1,9 @@
 """Reading users, and recording their sign-ins."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.errors import NotFound
 from chassis.identity.caller import Caller
 
@@ -15,8 +15,7 @@ from user_service.domain.user import User
 from user_service.usecases.callers import require_active, require_admin
 
 
-@dataclass(frozen=True, slots=True)
-class GetMe:
+class GetMe(Component):
     """Returns the caller's user."""
 
     units: UnitsOfWork
@@ -31,8 +30,7 @@ class GetMe:
             return require_active(await unit.users.find(caller.require_user_id()))
 
 
-@dataclass(frozen=True, slots=True)
-class GetUser:
+class GetUser(Component):
     """Returns a user by id. That an admin read another user's data is audited."""
 
     units: UnitsOfWork
@@ -60,8 +58,7 @@ class GetUser:
         return user
 
 
-@dataclass(frozen=True, slots=True)
-class ListUsers:
+class ListUsers(Component):
     """Lists users, page by page. Listing is audited."""
 
     units: UnitsOfWork
@@ -109,8 +106,7 @@ class ListUsers:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class GetAccount:
+class GetAccount(Component):
     """Returns to auth-service what it copies of a user."""
 
     units: UnitsOfWork
@@ -128,8 +124,7 @@ class GetAccount:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class RecordSignIn:
+class RecordSignIn(Component):
     """Records a sign-in: called by auth-service, and again for its event."""
 
     units: UnitsOfWork

@@ -4,13 +4,14 @@ import asyncio
 import random
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from uuid import UUID
 
 import structlog
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import ServiceError
 from chassis.identity.caller import ANONYMOUS
 
@@ -192,8 +193,7 @@ class SendWebhooks:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PurgeDeliveries:
+class PurgeDeliveries(Component):
     """Deletes deliveries that were made a week ago, and dead ones of a month ago."""
 
     units: UnitsOfWork
@@ -204,8 +204,7 @@ class PurgeDeliveries:
             return await unit.webhooks.purge(KEPT_DELIVERED, KEPT_DEAD)
 
 
-@dataclass(frozen=True, slots=True)
-class ResealWebhooks:
+class ResealWebhooks(Component):
     """Seals secrets under the newest master key, so that a former one need not be accepted any more."""
 
     units: UnitsOfWork

@@ -1,10 +1,11 @@
 """Webhooks: adding, changing and removing endpoints, and looking after their deliveries."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import Invalid, NotFound, StoredResponseExpired
 from chassis.idempotency.record import IdempotencyRecord
 from chassis.idempotency.run_once import record_outcome, recorded_outcome
@@ -28,8 +29,7 @@ from user_service.domain.webhook import (
 from user_service.usecases.callers import require_admin
 
 
-@dataclass(frozen=True, slots=True)
-class CreateWebhook:
+class CreateWebhook(Component):
     """Adds an endpoint with a new secret."""
 
     units: UnitsOfWork
@@ -78,8 +78,7 @@ class CreateWebhook:
         return webhook, secret
 
 
-@dataclass(frozen=True, slots=True)
-class ListWebhooks:
+class ListWebhooks(Component):
     """Returns every endpoint, the newest first."""
 
     units: UnitsOfWork
@@ -95,8 +94,7 @@ class ListWebhooks:
             return await unit.webhooks.all()
 
 
-@dataclass(frozen=True, slots=True)
-class GetWebhook:
+class GetWebhook(Component):
     """Returns an endpoint."""
 
     units: UnitsOfWork
@@ -113,8 +111,7 @@ class GetWebhook:
             return _existing(await unit.webhooks.find(webhook_id))
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateWebhook:
+class UpdateWebhook(Component):
     """Changes an endpoint."""
 
     units: UnitsOfWork
@@ -148,8 +145,7 @@ class UpdateWebhook:
         return after
 
 
-@dataclass(frozen=True, slots=True)
-class RotateWebhookSecret:
+class RotateWebhookSecret(Component):
     """Replaces an endpoint's secret; the former one is signed with too for a while."""
 
     units: UnitsOfWork
@@ -187,8 +183,7 @@ class RotateWebhookSecret:
         return after, secret
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteWebhook:
+class DeleteWebhook(Component):
     """Removes an endpoint with its deliveries."""
 
     units: UnitsOfWork
@@ -207,8 +202,7 @@ class DeleteWebhook:
             await _audit(unit, Action.WEBHOOK_DELETED, caller, webhook_id)
 
 
-@dataclass(frozen=True, slots=True)
-class ListWebhookDeliveries:
+class ListWebhookDeliveries(Component):
     """Lists the deliveries to an endpoint, page by page."""
 
     units: UnitsOfWork
@@ -248,8 +242,7 @@ class ListWebhookDeliveries:
         return found, total
 
 
-@dataclass(frozen=True, slots=True)
-class ResendWebhookDelivery:
+class ResendWebhookDelivery(Component):
     """Has a message delivered again."""
 
     units: UnitsOfWork

@@ -1,8 +1,9 @@
 """The port to answers from documents."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from typing import Protocol
+
+from chassis.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ utterance carries the 0.3 s before it, since quiet consonants come before the de
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from chassis.dataclass import dataclass
 
 from voice_service.domain.audio import SAMPLE_BYTES, Blocks, milliseconds
 from voice_service.domain.backends import WINDOW_SAMPLES, SpeechDetector

@@ -1,10 +1,11 @@
 """A session: what a client sends, how fast, and how it is audited."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.identity.caller import Caller
 
 from chassis import ids

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from time import monotonic
 
+from chassis.component import Component
 from chassis.errors import ServiceError
 from chassis.identity.caller import Caller
 
@@ -25,8 +25,7 @@ class AnswersOff(NotBegun):
     message = "Conversations need knowledge-service, which is not on."
 
 
-@dataclass(frozen=True, slots=True)
-class Converse:
+class Converse(Component):
     """Answers the spoken questions of one session."""
 
     ports: Ports

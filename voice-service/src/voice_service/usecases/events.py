@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
 
+from chassis.dataclass import dataclass
 from chassis.errors import ServiceError
 
 from voice_service.domain.answers import Citation, Words

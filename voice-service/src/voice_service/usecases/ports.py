@@ -1,7 +1,8 @@
 """What the use cases need."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from chassis.dataclass import dataclass
 
 from voice_service.domain.answers import Answers
 from voice_service.domain.backends import SpeechDetector, Synthesizer, Transcriber

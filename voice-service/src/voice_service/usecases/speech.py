@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 
+from chassis.component import Component
 from chassis.errors import Invalid
 from chassis.identity.caller import Caller
 
@@ -15,8 +15,7 @@ from voice_service.usecases.ports import Ports
 from voice_service.usecases.reconnection import Reconnection
 
 
-@dataclass(frozen=True, slots=True)
-class Speak:
+class Speak(Component):
     """Speaks a text, sentence by sentence, so that the first is played while the next are made."""
 
     ports: Ports

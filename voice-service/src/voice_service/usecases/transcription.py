@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
 
+from chassis.component import Component
 from chassis.identity.caller import Caller
 
 from voice_service.domain.session import Action, Message
@@ -12,8 +12,7 @@ from voice_service.usecases.listening import listen
 from voice_service.usecases.ports import Ports
 
 
-@dataclass(frozen=True, slots=True)
-class Transcribe:
+class Transcribe(Component):
     """Transcribes the speech of one session."""
 
     ports: Ports

@@ -2,13 +2,14 @@
 
 import asyncio
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 from chassis.component import Component
+from chassis.dataclass import dataclass
 from chassis.errors import Unavailable
 
 from auth_service.domain.errors import Undeliverable

@@ -1,9 +1,9 @@
 """Deletes expired rows in Postgres, a small batch at a time, so that no other statement waits for long."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from chassis.component import Component
+from chassis.dataclass import dataclass
 from chassis.idempotency.record import RESPONSES_KEPT
 from chassis.postgres.connection import Connection, rows_affected
 

@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
+from chassis.dataclass import dataclass
 from chassis.postgres.connection import Connection
 from chassis.postgres.pool import Pool
 from chassis.postgres.unit_of_work import ConnectionUnit, Repository

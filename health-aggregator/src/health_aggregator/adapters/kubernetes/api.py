@@ -8,13 +8,14 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import httptools
 import orjson
+from chassis.dataclass import dataclass
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _READ_BYTES = 64 * 1024

@@ -3,10 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import structlog
+from chassis.dataclass import dataclass
 
 from health_aggregator.adapters.kubernetes.api import ApiError, KubernetesApi
 from health_aggregator.adapters.kubernetes.objects import EndpointSlice, Pod, endpoint_slice_of, pod_of

@@ -1,9 +1,11 @@
 """Pods and EndpointSlices, reduced to what checks need, from the API's JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
+
+from chassis.dataclass import dataclass
 
 WATCHED = "health.vestibule/watch"
 _SERVICE_LABEL = "kubernetes.io/service-name"

@@ -1,8 +1,8 @@
 """The clients behind audit events, kept until auth-service has fetched them: `knowledge.audit_clients`."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.identity.audit_client import AuditClient
 from chassis.postgres.connection import Connection
 

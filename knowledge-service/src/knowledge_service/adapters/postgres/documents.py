@@ -1,10 +1,10 @@
 """The documents: `knowledge.documents`."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
+from chassis.dataclass import dataclass
 from chassis.postgres.connection import Connection, rows_affected
 
 from knowledge_service.adapters.text_seal import TextSeal

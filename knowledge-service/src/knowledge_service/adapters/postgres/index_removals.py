@@ -1,9 +1,9 @@
 """Deleted documents that may still be in the index: `knowledge.index_removals`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.postgres.connection import Connection
 
 

@@ -2,10 +2,10 @@
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
+from chassis.dataclass import dataclass
 from chassis.postgres.connection import Connection
 from chassis.postgres.master_keys import is_newest_in_use
 from chassis.postgres.pool import Pool

@@ -1,8 +1,8 @@
 """Events, written to the outbox in the transaction of the change."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.events.outbox import Outbox
 from chassis.postgres.connection import Connection, Transaction
 from vestibule.events.v1.events_pb2 import AuditRecorded, Event

@@ -1,8 +1,8 @@
 """The erased users: `knowledge.erased_owners`."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.postgres.connection import Connection
 
 

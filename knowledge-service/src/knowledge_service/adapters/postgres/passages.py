@@ -1,9 +1,9 @@
 """The passages: `knowledge.passages`."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.postgres.connection import Connection
 
 from knowledge_service.adapters.text_seal import TextSeal

@@ -1,11 +1,11 @@
 """The sources and their files: `knowledge.sources`, `knowledge.source_files`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
+from chassis.dataclass import dataclass
 from chassis.postgres.connection import Connection, rows_affected
 
 from knowledge_service.adapters.text_seal import TextSeal

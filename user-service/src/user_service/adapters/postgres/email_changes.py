@@ -1,9 +1,9 @@
 """Counted requests for other addresses, and reserved former addresses."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.email_address import canonical_email
 from chassis.postgres.connection import Connection, rows_affected
 

@@ -1,8 +1,8 @@
 """Erased users: `users.tombstones`."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.dataclass import dataclass
 from chassis.postgres.connection import Connection
 
 from user_service.domain.tombstone import Tombstone

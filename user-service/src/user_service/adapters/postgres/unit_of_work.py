@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 
+from chassis.dataclass import dataclass
 from chassis.postgres.connection import Connection
 from chassis.postgres.idempotency import PostgresIdempotency
 from chassis.postgres.pool import Pool

@@ -1,8 +1,8 @@
 """Many users in one statement: `users.users`, looked up and filled by imports."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from chassis.dataclass import dataclass
 from chassis.email_address import canonical_email
 from chassis.postgres.connection import Connection, rows_affected
 

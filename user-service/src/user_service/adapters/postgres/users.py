@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+from chassis.dataclass import dataclass
 from chassis.postgres.connection import Connection, rows_affected
 
 from user_service.adapters.postgres import audit_clients, user_lists

@@ -1,12 +1,12 @@
 """Webhooks and their deliveries: `users.webhooks`, `users.webhook_deliveries`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from chassis.dataclass import dataclass
 from chassis.ids import uuid7
 from chassis.postgres.connection import Connection, rows_affected
 from chassis.postgres.pool import Pool
