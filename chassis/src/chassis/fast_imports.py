@@ -67,8 +67,10 @@ _STOOD_IN_FOR = (
     # Of protobuf, for platforms without its C library, and for JSON with fractions of 32 bits.
     "google.protobuf.internal.python_message",
     "google.protobuf.internal.type_checkers",
-    # Of cryptography, for keys of SSH; of PyJWT, for keys from URLs; of structlog, for processes and tests.
+    # Of cryptography, for keys of SSH; of PyJWT, for certificates, which services read with mutual TLS alone,
+    # and for keys from URLs; of structlog, for processes and tests.
     "cryptography.hazmat.primitives.serialization.ssh",
+    "cryptography.x509",
     "jwt.jwks_client",
     "pickle",
     "structlog.testing",
@@ -95,7 +97,7 @@ def begin() -> None:
 
 
 def allow(*names: str) -> None:
-    """Lets a service import modules that the others do without."""
+    """Lets modules be imported that others, or other services, do without."""
     for name in names:
         if isinstance(sys.modules.get(name), _StandIn):
             del sys.modules[name]

@@ -5,12 +5,16 @@ gRPC takes what it cannot use without a word, and refuses every connection from 
 
 import os
 import ssl
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from chassis import fast_imports
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 _CURVES = (ec.SECP256R1, ec.SECP384R1)
 _STEPS = 4
@@ -46,6 +50,9 @@ def read_certificates(files: CertificateFiles) -> CertificateFacts:
         ValueError: a file is malformed, the key is not the certificate's, is encrypted, or is of a kind that
             gRPC does not use.
     """
+    fast_imports.allow("cryptography.x509")
+    from cryptography import x509  # noqa: PLC0415 - 0.9 MB that services without mutual TLS do without
+
     try:
         certificate, *_ = x509.load_pem_x509_certificates(files.certificate)
         authorities = x509.load_pem_x509_certificates(files.authority)
@@ -92,12 +99,14 @@ def refusal(files: CertificateFiles) -> str | None:
     return None
 
 
-def _dns_names(certificate: x509.Certificate) -> frozenset[str]:
+def _dns_names(certificate: "Certificate") -> frozenset[str]:
+    from cryptography.x509 import DNSName, ExtensionNotFound, SubjectAlternativeName  # noqa: PLC0415
+
     try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
+        names = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value
+    except ExtensionNotFound:
         return frozenset()
-    return frozenset(names.get_values_for_type(x509.DNSName))
+    return frozenset(names.get_values_for_type(DNSName))
 
 
 def _context(files: CertificateFiles, purpose: "ssl._SSLMethod") -> ssl.SSLContext:

@@ -8,7 +8,6 @@ certificates. Several keys allow a rotation without downtime.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from chassis import fast_imports
 from chassis.settings import ServiceSettings
 from chassis.startup_errors import StartupError
 
@@ -156,18 +156,20 @@ def _public_keys(file: Path) -> tuple[PublicKey, ...]:
     keys = []
     for block in _blocks(file.read_bytes()):
         try:
-            certified = b"BEGIN CERTIFICATE" in block
-            key = (
-                x509.load_pem_x509_certificate(block).public_key()
-                if certified
-                else load_pem_public_key(block)
-            )
+            key = _certified_key(block) if b"BEGIN CERTIFICATE" in block else load_pem_public_key(block)
         except (ValueError, TypeError) as error:
             raise StartupError(f"SERVICE_TRUST_DIR: {file} is not {_FORM}") from error
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             raise StartupError(f"SERVICE_TRUST_DIR: {file} is not {_FORM}")
         keys.append(key)
     return tuple(keys)
+
+
+def _certified_key(block: bytes) -> object:
+    fast_imports.allow("cryptography.x509")
+    from cryptography import x509  # noqa: PLC0415 - 0.9 MB, and most folders have no certificates
+
+    return x509.load_pem_x509_certificate(block).public_key()
 
 
 def _blocks(text: bytes) -> list[bytes]:
