@@ -46,7 +46,8 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001 the other figures are still worth having
             failed.append(f"**{name} could not be measured**: {error!r}")
     print("\n".join(("", table(verdicts, machine["load_before"]), *failed)))
-    print(f"{machine['processor']}, Python {machine['python']}, {os.uname().release}, {machine['at']}")
+    system = f"{os.uname().release}, transparent huge pages: {machine['huge_pages']}"
+    print(f"{machine['processor']}, Python {machine['python']}, {system}, {machine['at']}")
 
 
 def _contestants(turns: list[edge.Turn], plan: edge.Plan) -> str:

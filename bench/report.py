@@ -31,6 +31,7 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
+        "huge_pages": _huge_pages(),
         "python": platform.python_version(),
         "load_before": os.getloadavg()[0],
         "versions": versions,
@@ -103,6 +104,15 @@ def keep(name: str, results: Any) -> Path:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(results, indent=1, default=asdict) + "\n")
     return path
+
+
+def _huge_pages() -> str:
+    """Returns for whom the kernel enlarges pages, on which the time of a password's hash depends."""
+    try:
+        modes = Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text()
+    except OSError:
+        return "never"
+    return modes.partition("[")[2].partition("]")[0]
 
 
 def _processor() -> str:
