@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from chassis.clock import Clock
-from chassis.dataclass import dataclass
+from chassis.component import Component
 
 from health_aggregator.domain.audit_witness import (
     AuditHeadSource,
@@ -16,8 +16,7 @@ from health_aggregator.domain.audit_witness import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class WitnessAudit:
+class WitnessAudit(Component):
     """Fetches the heads from the newest stored one on, and stores the new ones.
 
     A chain that contradicts the stored heads is never accepted: each run finds the contradiction

@@ -4,6 +4,7 @@ import asyncio
 
 from chassis.dataclass import dataclass
 
+from chassis import component
 from health_aggregator.domain.board import Board, Component
 from health_aggregator.domain.state import State, Status
 from health_aggregator.usecases.checks import CheckAll
@@ -26,8 +27,7 @@ class Health:
     components: tuple[Component, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class GetHealth:
+class GetHealth(component.Component):
     """Returns the health of the system."""
 
     board: Board

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
-from chassis.dataclass import dataclass
+from chassis.component import Component
 
 from health_aggregator.domain.errors import TargetsRefused
 from health_aggregator.domain.target import Target
 from health_aggregator.usecases.check_scheduler import CheckScheduler
 
 
-@dataclass(frozen=True, slots=True)
-class ReloadTargets:
+class ReloadTargets(Component):
     """Reads the targets and checks them from now on; a faulty list changes nothing.
 
     Attributes:
