@@ -47,7 +47,9 @@ METRICS = {"prometheus_client.exposition"}
 WITHOUT_THEM = {
     "argparse": {"pydantic_settings.main", "wyoming.audio"},  # Both for command lines of their own.
     "cryptography.hazmat.primitives.serialization.ssh": {"cryptography.hazmat.primitives.serialization"},
-    "cryptography.x509": {"jwt.algorithms"},  # It refuses certificates as shared keys, which we have none of.
+    "cryptography.x509": {
+        "jwt.algorithms"
+    },  # For shared keys: `chassis.service` allows it where there is one.
     "dotenv": {"pydantic_settings.sources.providers.dotenv"},
     "fractions": {"pydantic._internal._generate_schema", "pydantic_core.core_schema"}
     | {"pydantic._internal._validators", "statistics"},  # The median does without.

@@ -1,7 +1,7 @@
 """Dataclasses that share their methods, for types that a service makes at its start.
 
 The standard library compiles `__eq__`, `__hash__` and `__repr__` for each class from text, and keeps two more
-functions for each frozen one. With a hundred classes that is 0.6 MB of auth-service and a tenth of its start.
+functions for each frozen one. With a hundred classes that is 0.45 MB of auth-service and 8 % of its imports.
 Here each class has an `__init__` of its own, which is what matters for speed, and shares all others.
 """
 

@@ -67,8 +67,8 @@ _STOOD_IN_FOR = (
     # Of protobuf, for platforms without its C library, and for JSON with fractions of 32 bits.
     "google.protobuf.internal.python_message",
     "google.protobuf.internal.type_checkers",
-    # Of cryptography, for keys of SSH; of PyJWT, for certificates, which services read with mutual TLS alone,
-    # and for keys from URLs; of structlog, for processes and tests.
+    # Of cryptography, for keys of SSH; of PyJWT, for certificates, which services read with mutual TLS or a
+    # shared key alone, and for keys from URLs; of structlog, for processes and tests.
     "cryptography.hazmat.primitives.serialization.ssh",
     "cryptography.x509",
     "jwt.jwks_client",

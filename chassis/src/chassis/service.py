@@ -173,7 +173,11 @@ class Service(Generic[Settings]):
         return self.settings.model_config.get("env_prefix", "")
 
     def _serve(self) -> NoReturn:
+        settings = load(self.settings)
+        if settings.service_key is not None:
+            # PyJWT looks by it whether the secret that services share is a certificate.
+            fast_imports.allow("cryptography.x509")
         # What serving imports, a command does without.
         from chassis import serving  # noqa: PLC0415
 
-        serving.serve(self.name, load(self.settings), self.start(), release=self.release)
+        serving.serve(self.name, settings, self.start(), release=self.release)
