@@ -145,6 +145,13 @@ def test_fields_are_hidden_where_the_class_says_so() -> None:
     assert "hush" not in repr(Key("hush"))
 
 
+@pytest.mark.parametrize("option", ["eq", "order", "unsafe_hash"])
+def test_options_that_would_be_ignored_are_refused(option: str) -> None:
+    """Type checkers know the standard library's decorator, which has them."""
+    with pytest.raises(TypeError, match=f"chassis.dataclass has no option {option}"):
+        declared(dataclass, **{option: True})
+
+
 def test_methods_are_shared() -> None:
     """So that a class holds none of its own but for what makes a value."""
     first, second = declared(dataclass, frozen=True), alone(dataclass)

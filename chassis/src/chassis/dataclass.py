@@ -14,6 +14,8 @@ __all__ = ["dataclass"]
 
 _Class = TypeVar("_Class", bound=type)
 
+_OPTIONS = frozenset({"frozen", "slots", "kw_only", "weakref_slot", "repr"})
+
 
 def _dataclass(given: _Class | None = None, /, **options: bool) -> _Class | Callable[[_Class], _Class]:
     """Makes a dataclass as `dataclasses.dataclass` does; two are equal if their fields are.
@@ -21,7 +23,12 @@ def _dataclass(given: _Class | None = None, /, **options: bool) -> _Class | Call
     Args:
         given: The class; None where the decorator has options.
         options: `frozen`, `slots`, `kw_only`, `weakref_slot` and `repr`, with the same meaning.
+
+    Raises:
+        TypeError: another option; such a class has methods of its own.
     """
+    if refused := options.keys() - _OPTIONS:
+        raise TypeError(f"chassis.dataclass has no option {', '.join(sorted(refused))}")
 
     def make(plain: _Class) -> _Class:
         defined = set(vars(plain))
