@@ -39,5 +39,6 @@ def test_services_of_both_releases_call_each_other(client: Client, system: Syste
         assert direct.reason(refused.value) == "FORBIDDEN"
         with system.gateway(SERVICE_KEY=SHARED_KEY) as url, Client(url) as gateway:
             assert gateway.who(user.access_token).status == 200
-    with pytest.raises(grpc.RpcError):
+    with pytest.raises(grpc.RpcError) as refused:
         me(system, user.access_token, SHARED_KEY)
+    assert direct.reason(refused.value) == "FORBIDDEN"
