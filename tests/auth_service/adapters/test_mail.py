@@ -160,13 +160,18 @@ async def test_encrypted_from_the_first_byte(tmp_path: Path) -> None:
     assert len(server.taken) == 1
 
 
-async def test_encryption_that_is_asked_for_is_not_done_without() -> None:
-    """A server that offers none gets nothing."""
+async def test_encryption_that_is_asked_for_is_not_done_without(tmp_path: Path) -> None:
+    """A server that offers none gets nothing. An authority for its certificate asks for encryption too."""
+    authorities = tmp_path / "ca.crt"
+    tls_of_localhost(authorities)
     server = MailServer()
     async with server.running() as where:
-        for scheme in ("smtp+starttls", "smtps"):
-            with pytest.raises(Unavailable):
-                await by_smtp(where, scheme)(a_mail())
+        with pytest.raises(Unavailable):
+            await by_smtp(where, "smtps")(a_mail())
+        for scheme, file in (("smtp+starttls", None), ("smtp+starttls", authorities), ("smtp", authorities)):
+            with pytest.raises(Unavailable), capture_logs() as logs:
+                await by_smtp(where, scheme, file)(a_mail())
+            assert "the mail server offers no STARTTLS" in logs[-1]["cause"]
 
     assert not server.taken
 

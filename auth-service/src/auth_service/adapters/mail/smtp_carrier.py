@@ -1,6 +1,7 @@
 """Mails by SMTP."""
 
 import asyncio
+import errno
 import ssl
 from dataclasses import field
 from email.message import EmailMessage
@@ -21,6 +22,14 @@ TIMEOUT_SECONDS = 20.0
 _COMMANDS_OF_A_MAIL = 4
 _PERMANENT = range(500, 600)
 
+_NO_STARTTLS = "STARTTLS extension not supported"
+"""What aiosmtplib says of a server without encryption; it has no class for it."""
+
+_NOT_ENCRYPTED = (
+    "the mail server offers no STARTTLS, which smtp+starttls:// in SMTP_URL, or SMTP_CA_FILE, asks for;"
+    " turn it on there, or write smtps:// if it speaks TLS from the first byte"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpServer:
@@ -28,7 +37,8 @@ class SmtpServer:
 
     Attributes:
         use_tls: Whether the connection is encrypted from its first byte.
-        start_tls: Whether it must become so; None takes encryption where it is offered.
+        start_tls: Whether it must become so; None takes encryption where it is offered. With authorities it
+            must, by `smtp://` too: they are for a certificate that the server shows.
         authorities: PEM file of who may sign its certificate; this machine's authorities when None.
     """
 
@@ -51,7 +61,7 @@ class SmtpServer:
             username=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password) if parts.password else None,
             use_tls=secure,
-            start_tls={"smtps": False, "smtp+starttls": True}.get(parts.scheme),
+            start_tls={"smtps": False, "smtp+starttls": True}.get(parts.scheme, bool(authorities) or None),
             authorities=authorities,
         )
 
@@ -100,6 +110,8 @@ class SmtpCarrier(Component):
                     else:
                         await session.send_message(message)
         except (aiosmtplib.SMTPException, OSError) as error:
+            if server.start_tls and _NO_STARTTLS in str(error):
+                raise Unavailable from OSError(errno.EPROTONOSUPPORT, _NOT_ENCRYPTED)
             raise (Undeliverable if _is_for_good(error) else Unavailable) from error
 
 
