@@ -4,11 +4,15 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
+from chassis.postgres.first_connection import connect_with_retries
 from chassis.postgres.pool import open_pool
-from chassis.startup_errors import StartupRefused
+from chassis.startup_errors import StartupError, StartupRefused
 from devstack.postgres import Postgres
 
 from tests.chassis.grpc.authority import Authority
@@ -30,10 +34,17 @@ def _authority() -> Authority:
 
 
 @asynccontextmanager
-async def _postgres_by_tls(certificates: Path) -> AsyncIterator[str]:
-    """Serves what a Postgres says before TLS, and a certificate; yields its URL."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+async def _postgres_by_tls(certificates: Path, clients: Path | None = None) -> AsyncIterator[str]:
+    """Serves what a Postgres says before TLS, and a certificate; yields its URL.
+
+    Args:
+        certificates: The folder of its own.
+        clients: Who may sign those of clients; None asks for none.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=clients)
     context.load_cert_chain(certificates / "tls.crt", certificates / "tls.key")
+    if clients is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(8)
@@ -82,6 +93,29 @@ async def test_a_certificate_that_is_not_accepted(folder: Path, authority: Autho
 
     assert "shows a certificate that is not accepted: " in refused
     assert said in refused
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_certificate_of_ours_that_postgres_refuses(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion
+) -> None:
+    """Looks like an outage to the driver; the message says where to look."""
+    make = ssl.create_default_context
+
+    def limited(*arguments: Any, **options: Any) -> ssl.SSLContext:
+        context = make(*arguments, **options)
+        context.maximum_version = version
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", limited)
+    good, strange = folder / "good", folder / "strange"
+    async with _postgres_by_tls(good, clients=good / "ca.crt") as url:
+        trusting = f"{url}?sslmode=verify-full&sslrootcert={good / 'ca.crt'}"
+        ours = f"&sslcert={strange / 'tls.crt'}&sslkey={strange / 'tls.key'}"
+        with pytest.raises(StartupError, match="whether it refuses the certificate that sslcert names"):
+            await connect_with_retries(trusting + ours, partial(asyncpg.connect, trusting + ours), 0.2)
+        with pytest.raises(StartupError, match="start it or fix its URL"):
+            await connect_with_retries(trusting, partial(asyncpg.connect, trusting), 0.2)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ async def connect_with_retries(
             if monotonic() + delay > deadline:
                 raise StartupError(
                     f"Postgres at {where(url)} did not answer within {within_seconds:.0f} s;"
-                    f" start it or fix its URL ({sentence(error)})"
+                    f" {_remedy(url, error)} ({sentence(error)})"
                 ) from error
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             delay = min(delay * 2, 1.0)
@@ -66,6 +66,15 @@ def _refusal(url: str, error: Exception) -> str | None:
             return None
 
 
+def _remedy(url: str, error: Exception) -> str:
+    """Returns what may help when no attempt succeeded."""
+    # asyncpg drops the alert by which Postgres refuses a client's certificate.
+    closed = isinstance(error, (ConnectionResetError, asyncpg.ConnectionDoesNotExistError))
+    if closed and "sslcert" in _options(url):
+        return "start it, or see in its log whether it refuses the certificate that sslcert names"
+    return "start it or fix its URL"
+
+
 def _fault_of_url(said: str) -> str:
     if "root certificate" in said:
         return (
@@ -83,7 +92,7 @@ def _check_files(url: str) -> None:
     Raises:
         StartupRefused: one cannot be read, or does not hold what it should.
     """
-    options = dict(parse_qsl(urlsplit(url).query))
+    options = _options(url)
     try:
         for name in ("sslrootcert", "sslcrl"):
             if name in options:
@@ -94,6 +103,10 @@ def _check_files(url: str) -> None:
             tls.show_certificate(context, options["sslcert"], key, password, ("sslcert", "sslkey"))
     except OSError as error:
         raise StartupRefused(f"the Postgres URL cannot be used: {error.strerror}") from error
+
+
+def _options(url: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(url).query))
 
 
 def where(url: str) -> str:
