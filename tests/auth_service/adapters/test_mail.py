@@ -162,9 +162,8 @@ async def test_encrypted_from_the_first_byte(tmp_path: Path) -> None:
 
 async def test_encryption_that_is_asked_for_is_not_done_without(tmp_path: Path) -> None:
     """A server that offers none gets nothing. An authority for its certificate asks for encryption too."""
-    authorities = tmp_path / "ca.crt"
+    server, authorities = MailServer(), tmp_path / "ca.crt"
     tls_of_localhost(authorities)
-    server = MailServer()
     async with server.running() as where:
         with pytest.raises(Unavailable):
             await by_smtp(where, "smtps")(a_mail())
