@@ -160,20 +160,21 @@ async def test_service_refuses_a_file_of_breached_passwords_that_it_cannot_use(
     assert "not in ascending order at byte 43: sort it by `LC_ALL=C sort`" in last(output)
 
 
+@pytest.mark.parametrize("setting", ["SMTP_CA_FILE", "SSL_CERT_FILE"])
 async def test_service_refuses_a_file_of_authorities_that_it_cannot_use(
-    environment: Environment, tmp_path: Path
+    environment: Environment, tmp_path: Path, setting: str
 ) -> None:
-    """With the setting and the path: else no mail would ever be sent."""
+    """With the setting and the path: else no mail would ever be sent, or OpenSSL would ignore it."""
     path = tmp_path / "ca.crt"
-    environment |= {"SMTP_URL": "smtps://127.0.0.1:465", "SMTP_CA_FILE": str(path)}
+    environment |= {"SMTP_URL": "smtps://127.0.0.1:465", setting: str(path)}
     status, output = await output_of(environment)
     assert status != 0
-    assert f"SMTP_CA_FILE cannot be read: {path} (No such file or directory)" in last(output)
+    assert f"{setting} cannot be read: {path} (No such file or directory)" in last(output)
 
     path.write_text("nothing")
     status, output = await output_of(environment)
     assert status != 0
-    assert f"SMTP_CA_FILE {path} holds no certificate in PEM" in last(output)
+    assert f"{setting} {path} holds no certificate in PEM" in last(output)
 
 
 async def test_service_refuses_a_service_of_breached_passwords_that_is_no_url(

@@ -31,6 +31,9 @@ PROVISIONING: dict[str, type[BaseSettings]] = {
     service: prefixed(ProvisionSettings, prefix) for service, prefix in PREFIXES.items()
 }
 AUDITING: dict[str, type[BaseSettings]] = {"export": auth.AuditSettings, "prune": auth.PruneSettings}
+LIBRARIES = {"OTEL_EXPORTER_OTLP_CERTIFICATE"}
+"""Read by the exporter of traces itself."""
+
 DRIVERS = {"PGPASSWORD"}
 """Read by the Postgres driver itself, so that no URL holds a password."""
 
@@ -92,7 +95,7 @@ def test_pods_have_the_settings_that_they_read(manifests: list[Manifest]) -> Non
     for title, metadata, spec in pods(manifests):
         settings = settings_of(title, metadata, spec)
         if settings is not None:
-            given = environment(manifests, spec).keys() - DRIVERS
+            given = environment(manifests, spec).keys() - DRIVERS - LIBRARIES
             assert given <= known(settings), title
             assert given >= required(settings), title
             looked += 1
@@ -253,8 +256,8 @@ def test_tls_serves_from_files_that_are_mounted(render: Render) -> None:
 
 
 def test_authorities_of_backends_are_mounted_where_they_are_named(render: Render) -> None:
-    """Redis' for every service, the mail server's for auth-service; jobs before the pods call neither."""
-    secrets = {"redis": {"caSecret": "redis-ca"}, "mail": {"caSecret": "123"}}
+    """Redis' and others for every service, the mail server's for auth-service; jobs call none of them."""
+    secrets = {"redis": {"caSecret": "redis-ca"}, "mail": {"caSecret": "123"}, "trust": {"caSecret": "own"}}
     manifests = render(CHART / "ci" / "production-values.yaml", secrets)
 
     for deployment in of_kind(manifests, "Deployment"):
@@ -263,10 +266,14 @@ def test_authorities_of_backends_are_mounted_where_they_are_named(render: Render
         (container,) = spec["containers"]
         folders = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
         sources = {volume["name"]: volume.get("secret", {}).get("secretName") for volume in spec["volumes"]}
-        wanted = {"REDIS_CA_FILE": "redis-ca"}
+        wanted = {
+            "REDIS_CA_FILE": "redis-ca",
+            "SSL_CERT_FILE": "own",
+            "OTEL_EXPORTER_OTLP_CERTIFICATE": "own",
+        }
         if name(deployment).endswith("auth-service"):
             wanted["SMTP_CA_FILE"] = "123"
-        files = {variable: given.get(variable) for variable in ("REDIS_CA_FILE", "SMTP_CA_FILE")}
+        files = {variable: given.get(variable) for variable in (*wanted, "SMTP_CA_FILE")}
         found = {
             variable: sources[folders[str(Path(file).parent)]]
             for variable, file in files.items()

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import NoReturn, TypeVar
 
-from chassis import lifecycle, logs, metrics
+from chassis import lifecycle, logs, metrics, tls
 from chassis.clock_check import CHECK, check_clock
 from chassis.http.operations import open_operations
 from chassis.lifecycle import Lifecycle
 from chassis.settings import GrpcServiceSettings, ServiceSettings, secret_names
+from chassis.startup_errors import StartupRefused
 from chassis.tracing import traces
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
@@ -45,6 +46,10 @@ def serve(
         import chassis.tracing.recorder  # noqa: F401, PLC0415
 
     async def begin(running: Lifecycle) -> None:
+        try:
+            tls.check_default_authorities(settings.ssl_cert_file)
+        except OSError as error:
+            raise StartupRefused(error.strerror) from error
         running.readiness.expect(CHECK)
         await _open_operations(running, settings, name, release or version(f"vestibule-{name}"))
         redis_url = settings.redis_url_with_authorities

@@ -116,6 +116,13 @@ class ServiceSettings(RedisSettings):
         default=None, validation_alias="TLS_CA_FILE", description="PEM file of who signs for all services"
     )
 
+    ssl_cert_file: Path | None = Field(
+        default=None,
+        validation_alias="SSL_CERT_FILE",
+        description="PEM file of authorities besides this machine's, for servers that no other setting has"
+        " authorities for: models, Qdrant, receivers of webhooks, what is checked",
+    )
+
     @property
     def is_strict(self) -> bool:
         """Whether the strict profile is on."""

@@ -4,7 +4,30 @@ OpenSSL's errors name neither the file nor the setting, and some look like an ou
 """
 
 import ssl
+from functools import cache
 from pathlib import Path
+
+
+@cache
+def default_context() -> ssl.SSLContext:
+    """Returns the context for servers for which no setting of their own names authorities.
+
+    It trusts those in this machine's folder and, as OpenSSL reads it, in the file of `SSL_CERT_FILE`. There
+    is one per process, since loading them takes 20 ms.
+    """
+    return ssl.create_default_context()
+
+
+def check_default_authorities(file: Path | None) -> None:
+    """Checks the file of `SSL_CERT_FILE`: OpenSSL ignores one that it cannot use.
+
+    Raises:
+        OSError: it cannot be read, or holds no certificate; the message names it.
+    """
+    if file is not None:
+        _open(file, "SSL_CERT_FILE")
+        if b"-----BEGIN " not in file.read_bytes():  # Loading it would take 20 ms.
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, f"SSL_CERT_FILE {file} holds no certificate in PEM")
 
 
 def client_context(authorities: str | Path | None, option: str, folder: str | None = None) -> ssl.SSLContext:

@@ -37,6 +37,10 @@ REDIS_URL: {{ $root.Values.redis.url | quote }}
 {{- if $root.Values.redis.caSecret }}
 REDIS_CA_FILE: /etc/vestibule/redis/ca.crt
 {{- end }}
+{{- if $root.Values.trust.caSecret }}
+SSL_CERT_FILE: /etc/vestibule/trust/ca.crt
+OTEL_EXPORTER_OTLP_CERTIFICATE: /etc/vestibule/trust/ca.crt
+{{- end }}
 {{- if has "auth-service" $needs.grpc }}
 TOKEN_ISSUER: {{ $config.publicUrl | quote }}
 TOKEN_AUDIENCE: {{ $config.audience | quote }}

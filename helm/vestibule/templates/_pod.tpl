@@ -80,6 +80,11 @@ redis: {{ . | quote }}
 mail: {{ . | quote }}
 {{- end }}
 {{- end }}
+{{- if not (has .component (list "migration" "audit")) }}
+{{- with .root.Values.trust.caSecret }}
+trust: {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "vestibule.mounts" -}}

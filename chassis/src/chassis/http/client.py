@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 import httptools
 
 from chassis.dataclass import dataclass
+from chassis.tls import default_context
 
 LIMIT_BYTES = 64 * 1024
 _STATUSES = range(100, 600)
@@ -190,7 +191,7 @@ async def exchange(
         lambda: _Collector(request, limit_bytes),
         address or parts.hostname or "",
         parts.port or (443 if secure else 80),
-        ssl=(tls or _default_tls()) if secure else None,
+        ssl=(tls or default_context()) if secure else None,
         server_hostname=parts.hostname if secure else None,
     )
     progress.connected = True
@@ -222,12 +223,3 @@ def _request(
 
 
 split = lru_cache(maxsize=4096)(urlsplit)
-
-_tls_contexts: list[ssl.SSLContext] = []
-
-
-def _default_tls() -> ssl.SSLContext:
-    # Loading the certificate authorities takes 20 ms.
-    if not _tls_contexts:
-        _tls_contexts.append(ssl.create_default_context())
-    return _tls_contexts[0]

@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 
 from chassis.clock import Clock
+from chassis.tls import default_context
 
 from health_aggregator.adapters import findings
 from health_aggregator.domain.check import CheckResult
@@ -38,7 +39,7 @@ class TlsCheck:
         self._clock = clock
         self._server_name = server_name or self._host.strip("[]")
         self._warn_days = warn_days
-        self._tls = tls or ssl.create_default_context()
+        self._tls = tls or default_context()
 
     async def __call__(self, timeout_seconds: float) -> CheckResult:  # noqa: ARG002 the caller enforces it
         """Checks once."""

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx
+from chassis.tls import default_context
 
 from knowledge_service.domain.embedder import EmbedderUnavailable, Vector
 
@@ -59,7 +60,11 @@ async def open_openai_embedder(
     """
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     async with httpx.AsyncClient(
-        base_url=url.rstrip("/"), headers=headers, trust_env=False, timeout=PASSAGES_TIMEOUT_SECONDS
+        base_url=url.rstrip("/"),
+        headers=headers,
+        trust_env=False,
+        timeout=PASSAGES_TIMEOUT_SECONDS,
+        verify=default_context(),
     ) as client:
         yield OpenAIEmbedder(client, model, dimensions, query_prefix, passage_prefix)
 

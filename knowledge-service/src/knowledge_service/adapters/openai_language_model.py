@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx
+from chassis.tls import default_context
 
 from knowledge_service.domain.language_model import (
     AnswerTooLong,
@@ -54,6 +55,7 @@ async def open_openai_language_model(
         base_url=url.rstrip("/"),
         headers=headers,
         trust_env=False,
+        verify=default_context(),
         # The times of parts are limited below.
         timeout=httpx.Timeout(WHOLE_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
     ) as client:

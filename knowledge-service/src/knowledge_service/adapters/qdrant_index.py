@@ -10,6 +10,7 @@ from uuid import UUID
 import httpx
 import structlog
 from chassis.errors import Unavailable
+from chassis.tls import default_context
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
@@ -38,7 +39,13 @@ async def open_qdrant_index(
     url: str, *, api_key: str | None, model: str, dimensions: int
 ) -> AsyncIterator["QdrantIndex"]:
     """Opens the index of a Qdrant server, which need not be reachable yet."""
-    client = AsyncQdrantClient(url=url, api_key=api_key, timeout=TIMEOUT_SECONDS, check_compatibility=False)
+    client = AsyncQdrantClient(
+        url=url,
+        api_key=api_key,
+        timeout=TIMEOUT_SECONDS,
+        check_compatibility=False,
+        verify=default_context(),
+    )
     try:
         yield QdrantIndex(client, model=model, dimensions=dimensions)
     finally:

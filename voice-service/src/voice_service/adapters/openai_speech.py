@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+from chassis.tls import default_context
 
 from voice_service.adapters.backend_calls import (
     CONNECT_SECONDS,
@@ -38,6 +39,7 @@ async def open_openai(url: str, key: str | None) -> AsyncIterator[httpx.AsyncCli
         timeout=httpx.Timeout(RESULT_SECONDS, connect=CONNECT_SECONDS),
         limits=_CONNECTIONS,
         trust_env=False,
+        verify=default_context(),
     ) as client:
         yield client
 
