@@ -56,6 +56,21 @@ async def test_constraint_violations_reach_the_adapter_by_name(pool: Pool) -> No
     assert caught.value.constraint_name == "item_name_unique"
 
 
+async def test_no_error_holds_values_of_the_row(pool: Pool) -> None:
+    """Whatever raises it: its text is in log lines."""
+    await pool.execute("CREATE TABLE item (name text UNIQUE CHECK (name <> 'ada'), place text)")
+    await pool.execute("CREATE TABLE late (name text UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    with pytest.raises(asyncpg.CheckViolationError) as checked:
+        await pool.execute("INSERT INTO item VALUES ('ada', 'ada@example.com')")
+    with pytest.raises(asyncpg.UniqueViolationError) as unique:
+        await pool.fetch("INSERT INTO item VALUES ('bob@example.com'), ('bob@example.com')")
+    with pytest.raises(asyncpg.UniqueViolationError) as commit:
+        async with pool.transaction() as transaction:
+            await transaction.execute("INSERT INTO late VALUES ('eve@example.com'), ('eve@example.com')")
+    for caught in (checked, unique, commit):
+        assert "@example.com" not in str(caught.value)
+
+
 async def test_json_and_times_are_python_values(pool: Pool) -> None:
     row = await pool.fetchrow("SELECT $1::jsonb AS document, now() AS time", {"a": [1, "ü"]})
     assert row is not None

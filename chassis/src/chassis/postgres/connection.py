@@ -2,19 +2,21 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import asyncpg
 import structlog
 
-from chassis.postgres.failures import BUSY, LOST, translate
+from chassis.postgres.failures import BUSY, LOST, forget_values, translate
 from chassis.postgres.statement_spans import statement
 
 log = structlog.get_logger()
 
+_FAILURES = (*LOST, *BUSY, asyncpg.PostgresError)
+
 
 class Connection:
-    """Runs statements. Constraint violations are raised as asyncpg's errors.
+    """Runs statements. Constraint violations are raised as asyncpg's errors, without the values of the row.
 
     Every method raises `chassis.errors.Unavailable` if Postgres is unreachable, restarts, or cancels the
     statement because of a timeout, a lock or a deadlock.
@@ -30,47 +32,53 @@ class Connection:
         try:
             with statement(query):
                 return list(await self.driver.fetch(query, *arguments))
-        except (*LOST, *BUSY) as error:
-            raise self._failed(error) from error
+        except _FAILURES as error:
+            self._raise(error)
 
     async def fetchrow(self, query: str, *arguments: object) -> asyncpg.Record | None:
         """Returns the first row, or None when there is none."""
         try:
             with statement(query):
                 return await self.driver.fetchrow(query, *arguments)
-        except (*LOST, *BUSY) as error:
-            raise self._failed(error) from error
+        except _FAILURES as error:
+            self._raise(error)
 
     async def fetchval(self, query: str, *arguments: object) -> Any:
         """Returns the first value of the first row, or None."""
         try:
             with statement(query):
                 return await self.driver.fetchval(query, *arguments)
-        except (*LOST, *BUSY) as error:
-            raise self._failed(error) from error
+        except _FAILURES as error:
+            self._raise(error)
 
     async def execute(self, query: str, *arguments: object) -> str:
         """Runs a statement and returns its command tag, such as `UPDATE 1`."""
         try:
             with statement(query):
                 return str(await self.driver.execute(query, *arguments))
-        except (*LOST, *BUSY) as error:
-            raise self._failed(error) from error
+        except _FAILURES as error:
+            self._raise(error)
 
     async def executemany(self, query: str, rows: Iterable[Sequence[object]]) -> None:
         """Runs a statement once per row, in one batch."""
         try:
             with statement(query):
                 await self.driver.executemany(query, rows)
-        except (*LOST, *BUSY) as error:
-            raise self._failed(error) from error
+        except _FAILURES as error:
+            self._raise(error)
 
-    def _failed(self, error: Exception) -> Exception:
+    def _raise(self, error: Exception) -> NoReturn:
+        forget_values(error)
+        if not isinstance(error, (*LOST, *BUSY)):
+            raise error
         if isinstance(error, LOST) and not isinstance(error, asyncpg.InterfaceError):
             # The driver may not have noticed the loss; the pool must not lend it again.
             with contextlib.suppress(*LOST):
                 self.driver.terminate()
-        return translate(error)
+        translated = translate(error)
+        if translated is error:
+            raise error
+        raise translated from error
 
 
 class Transaction(Connection):
