@@ -5,10 +5,13 @@ import re
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
+import asyncpg
 import pytest
 from devstack.database import Database
 from devstack.ports import free_port
+from devstack.postgres import Postgres
 
 from chassis import exits
 from tests.auth_service.command_line import Environment, output_of, process, ran
@@ -124,6 +127,38 @@ async def test_service_serves_on_a_redis_that_refuses(environment: Environment) 
     assert "correct the user and the password in REDIS_URL" in lines[0]
     assert output.count("outbox relay leads") <= 1
     assert "of-no-use" not in output
+
+
+@pytest.mark.nightly
+async def test_service_outlives_a_change_of_its_password(
+    environment: Environment, emptied_database: Database, postgres: Postgres
+) -> None:
+    """Its connections end before it has the new one, as they do when the runbook is followed."""
+    role = f"rotated_{uuid4().hex[:8]}"
+    admin = await asyncpg.connect(postgres.url())
+    await admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'the-first-one' IN ROLE auth_service")
+    host = urlsplit(emptied_database.url("auth_service")).netloc.rpartition("@")[2]
+    path = urlsplit(emptied_database.url("auth_service")).path
+    environment["AUTH_POSTGRES_URL"] = f"postgresql://{role}:the-first-one@{host}{path}"
+    output = ""
+    async with process(environment) as running:
+        assert running.stdout is not None
+        while '"serving"' not in output:
+            line = await asyncio.wait_for(running.stdout.readline(), 60)
+            assert line, output
+            output += line.decode()
+        await admin.execute(f"ALTER ROLE {role} PASSWORD 'the-second-one'")
+        await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", role)
+        await asyncio.sleep(8)  # for several attempts of everything that uses Postgres
+        assert running.returncode is None
+        running.terminate()
+        output += (await asyncio.wait_for(running.communicate(), 60))[0].decode()
+    await admin.execute(f"DROP ROLE {role}")
+    await admin.close()
+
+    assert running.returncode == 0, output
+    assert "Postgres: InvalidPasswordError" in output
+    assert "the-first-one" not in output
 
 
 class refusing_redis:  # noqa: N801 - used like a function

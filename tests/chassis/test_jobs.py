@@ -17,21 +17,25 @@ LONG_SECONDS = 3600.0
 SHARED_SECONDS = 0.02
 
 
+class _Over(BaseException):
+    """Ends a loop, as its cancellation would."""
+
+
 class _Job:
-    """A job with given outcomes; its last one ends the loop as a bug would.
+    """A job with given outcomes; its last one ends the loop.
 
     Attributes:
         outcomes: What each run returns or raises.
     """
 
-    def __init__(self, *outcomes: int | ServiceError) -> None:
+    def __init__(self, *outcomes: int | Exception) -> None:
         self.outcomes = list(outcomes)
 
     async def __call__(self) -> int:
         if not self.outcomes:
-            raise AssertionError("no further run")
+            raise _Over
         outcome = self.outcomes.pop(0)
-        if isinstance(outcome, ServiceError):
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
@@ -49,9 +53,9 @@ LOOPS: dict[str, Loop] = {
 }
 
 
-async def _run(loop: Loop, *outcomes: int | ServiceError) -> list[EventDict]:
+async def _run(loop: Loop, *outcomes: int | Exception) -> list[EventDict]:
     """Runs a job through its outcomes; returns what was logged."""
-    with capture_logs() as said, pytest.raises(AssertionError, match="no further run"):
+    with capture_logs() as said, pytest.raises(_Over):
         await loop(_Job(*outcomes))
     return said
 
@@ -66,6 +70,18 @@ async def test_a_failure_is_logged_once_and_so_is_recovery(loop: Loop) -> None:
         ("job failed; retrying", "a job", ServiceError.reason),
         ("job recovered", "a job", None),
         ("job failed; retrying", "a job", Unavailable.reason),
+    ]
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
+async def test_a_fault_of_ours_does_not_end_the_service(loop: Loop) -> None:
+    """It is an error in the log, with its traceback."""
+    fault = ValueError("a fault")
+    said = await _run(loop, fault, fault, 0)
+
+    assert [(line["log_level"], line["event"], line.get("exc_info")) for line in said] == [
+        ("error", "job failed; retrying", fault),
+        ("info", "job recovered", None),
     ]
 
 

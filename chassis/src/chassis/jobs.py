@@ -1,6 +1,7 @@
 """Jobs: use cases that run at intervals, when notified, or for as long as they find something to do.
 
-A job that fails runs again. Its failure is logged once for each reason, and so is its recovery.
+A job that fails runs again, also by a fault of ours: the service goes on. A failure is logged once for each
+reason, and so is its recovery.
 """
 
 import asyncio
@@ -63,7 +64,7 @@ async def when_notified(
         try:
             await job()
             failures.over()
-        except ServiceError as error:
+        except Exception as error:  # noqa: BLE001 - it is reported
             failures.report(error)
         await wait(ticks.about(seconds))
 
@@ -91,7 +92,7 @@ async def repeat(
     while True:
         try:
             found = await job()
-        except ServiceError as error:
+        except Exception as error:  # noqa: BLE001 - it is reported
             failures.report(error)
             await backoff.pause()
             continue
@@ -105,7 +106,7 @@ async def repeat(
 async def _run(job: Callable[[], Awaitable[int]], failures: "_Failures") -> None:
     try:
         done = await job()
-    except ServiceError as error:
+    except Exception as error:  # noqa: BLE001 - it is reported
         failures.report(error)
         return
     failures.over()
@@ -120,10 +121,18 @@ class _Failures:
         self.name = name
         self._reason: str | None = None
 
-    def report(self, error: ServiceError) -> None:
-        if error.reason != self._reason:
-            log.warning("job failed; retrying", job=self.name, reason=error.reason, exc_info=error.__cause__)
-        self._reason = error.reason
+    def report(self, error: Exception) -> None:
+        is_foreseen = isinstance(error, ServiceError)
+        reason = error.reason if isinstance(error, ServiceError) else type(error).__name__
+        if reason != self._reason:
+            write = log.warning if is_foreseen else log.error
+            write(
+                "job failed; retrying",
+                job=self.name,
+                reason=reason,
+                exc_info=error.__cause__ if is_foreseen else error,
+            )
+        self._reason = reason
 
     def over(self) -> None:
         if self._reason is not None:

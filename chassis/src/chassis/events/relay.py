@@ -25,7 +25,7 @@ from chassis.events import heartbeat, spans, stream
 from chassis.events.outbox import Outbox, sweep
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import sign_event
-from chassis.postgres.failures import BUSY, LOST, OF_THE_DRIVER
+from chassis.postgres.failures import BUSY, LOST, OF_THE_DRIVER, REFUSED
 from chassis.postgres.notifications import open_listening
 from chassis.redis import explain
 from chassis.redis_connection import FAILURES, Command, RedisConnection, open_connection
@@ -62,7 +62,7 @@ LATENCY = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0),
 )
 
-_FAILURES = (*LOST, *BUSY, *FAILURES)
+_FAILURES = (*LOST, *REFUSED, *BUSY, *FAILURES)
 
 
 class Relay:
@@ -113,15 +113,15 @@ class Relay:
         LEADING.set_function(lambda: self.leading)
 
     async def run(self) -> None:
-        """Publishes until cancelled. Retries through outages; logs only their start and end."""
+        """Publishes until cancelled. Retries through outages; logs each failure once, and their end."""
         backoff = Backoff(limit_seconds=1.0)
-        failing = False
+        failures: set[type[Exception]] = set()
         name = f"{self._outbox.source}-relay"
         while True:
             server = "Postgres"
             try:
                 async with self._connection() as connection:
-                    await self._lead(connection, announce=not failing)
+                    await self._lead(connection, announce=not failures)
                     await self._count(connection)
                     server = "Redis"
                     async with open_connection(
@@ -130,15 +130,16 @@ class Relay:
                         while True:
                             await self._turn(connection, redis)
                             backoff.reset()
-                            if failing:
+                            if failures:
                                 self._log.info("outbox relay recovered")
-                                failing = False
+                                failures.clear()
             except _FAILURES as error:
-                if not failing:
+                if type(error) not in failures:
+                    # A connection that was cut is refused when it is opened again: then that is the news.
                     by_redis = server == "Redis" and not isinstance(error, OF_THE_DRIVER)
                     said = explain(error) if by_redis else f"Postgres: {sentence(error)}"
                     self._log.warning("outbox relay stalled; retrying", error=said)
-                    failing = True
+                    failures.add(type(error))
                 self._intact = False
             await backoff.pause()
 

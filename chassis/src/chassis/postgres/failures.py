@@ -37,6 +37,10 @@ BUSY = (
 )
 """Postgres timed out, aborted the transaction for another one, or has no resources."""
 
+REFUSED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+"""Postgres refuses the role, its password or the database. A program does not start with such a URL; later on
+a password may be being changed, or a database restored, and it waits as for a lost connection."""
+
 OF_THE_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """Failures that no other server than Postgres has."""
 
@@ -62,9 +66,15 @@ def translate(error: Exception) -> Exception:
     return unavailable
 
 
+def forget_values(error: BaseException) -> None:
+    """Takes the values of a row, such as an address, out of an error: logs and tracebacks show its text."""
+    if isinstance(error, asyncpg.PostgresError):
+        error.detail = None
+
+
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns temporary failures into `Unavailable`; other errors stay unchanged.
+    """Turns temporary failures into `Unavailable`; other errors stay, but for the values of the row.
 
     Raises:
         Unavailable: the failure is temporary.
@@ -73,3 +83,6 @@ def translated() -> Iterator[None]:
         yield
     except (*LOST, *BUSY) as error:
         raise translate(error) from error
+    except asyncpg.PostgresError as error:
+        forget_values(error)
+        raise

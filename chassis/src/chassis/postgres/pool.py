@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from chassis.postgres.connection import Connection, Transaction
 from chassis.postgres.driver_pool import DriverPool
-from chassis.postgres.failures import LOST, translate, translated
+from chassis.postgres.failures import LOST, REFUSED, translate, translated
 from chassis.postgres.first_connection import connect_with_retries
 from chassis.postgres.statement_spans import statement
 
@@ -117,7 +117,7 @@ class Pool:
         self._waiting += 1
         try:
             driver = await self._drivers.acquire(self._acquire_timeout_seconds)
-        except LOST as error:
+        except (*LOST, *REFUSED) as error:
             _REFUSED.inc()
             raise translate(error) from error
         finally:

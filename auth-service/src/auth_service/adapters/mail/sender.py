@@ -2,11 +2,12 @@
 
 import ssl
 from email.message import EmailMessage
+from traceback import extract_tb
 from typing import Protocol
 
 import structlog
 from chassis.component import Component
-from chassis.errors import ServiceError
+from chassis.errors import ServiceError, Unavailable
 from chassis.tracing import traces
 from prometheus_client import Counter
 
@@ -67,8 +68,19 @@ class MailDelivery(Component):
             MAILS.labels(mail.kind, "put_off").inc()
             log.warning("mail not delivered; retrying", **logged, cause=_cause(error))
             raise
+        except Exception as error:
+            # A fault of ours, which keeps this mail waiting and no other one. Its text may hold the address.
+            MAILS.labels(mail.kind, "put_off").inc()
+            log.error("mail failed; retrying", **logged, error=type(error).__name__, at=_place(error))  # noqa: TRY400
+            raise Unavailable from error
         MAILS.labels(mail.kind, "delivered" if mail.to else "dropped").inc()
         log.info("mail handled", **logged)
+
+
+def _place(error: Exception) -> str:
+    """Returns file and line that raised an error, for a log that must not have its text."""
+    frame = extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
 
 
 def _cause(error: ServiceError) -> str:

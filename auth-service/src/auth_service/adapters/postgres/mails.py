@@ -12,7 +12,7 @@ from chassis.component import Component
 from chassis.grpc.call import current_traceparent
 from chassis.ids import uuid7
 from chassis.postgres.connection import Connection, rows_affected
-from chassis.postgres.failures import BUSY, LOST
+from chassis.postgres.failures import BUSY, LOST, REFUSED
 from chassis.postgres.notifications import open_listening
 from chassis.postgres.pool import Pool
 from prometheus_client import Gauge
@@ -224,7 +224,7 @@ class MailQueueListener:
             try:
                 await self._listen()
                 backoff.reset()
-            except (*LOST, *BUSY) as error:
+            except (*LOST, *REFUSED, *BUSY) as error:
                 log.info("mail queue listener disconnected; retrying", error=type(error).__name__)
             await backoff.pause()
 
