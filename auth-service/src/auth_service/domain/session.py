@@ -178,6 +178,10 @@ class SessionRepository(Protocol):
         """
         ...
 
+    async def wait_for_sign_ins(self) -> None:
+        """Waits for sign-ins that have begun; others wait until this transaction ends."""
+        ...
+
     async def end_every(
         self, opened_until: datetime, *, but: UUID, limit: int, used_since: datetime
     ) -> tuple[int, Sequence[UUID]]:

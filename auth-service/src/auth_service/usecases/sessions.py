@@ -141,18 +141,22 @@ class EndAllSessions(Component):
         kept = revocation.kept_session_id
         assert kept is not None  # noqa: S101 - a revocation of every session keeps one
         batch = NAMED_BATCH if self.names_each else BATCH
-        total, ended = 0, batch
-        while ended == batch:
+        total, is_last = 0, False
+        while True:
             living_since = self.clock.now() - ACCESS_LIFETIME - 2 * CLOCK_SKEW
             async with self.units.transaction() as unit:
+                if is_last:
+                    # A sign-in that began before the revocation may not have committed its session yet.
+                    await unit.sessions.wait_for_sign_ins()
                 ended, living = await unit.sessions.end_every(
                     revocation.issued_until, but=kept, limit=batch, used_since=living_since
                 )
                 total += ended
                 for session_id in living if self.names_each else ():
                     await revoke_session(unit, session_id)
-                if ended < batch:
+                if is_last and ended < batch:
                     again = await unit.revocations.of_every_session(kept, sessions_ended=True)
                     await unit.outbox.append(TokensRevoked(again))
                     await unit.revocations.note_ended(revocation)
-        return total
+                    return total
+            is_last = ended < batch

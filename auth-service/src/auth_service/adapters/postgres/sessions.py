@@ -108,6 +108,11 @@ class PostgresSessions(Component):
         )
         return [row["id"] for row in rows if row["living"]]
 
+    async def wait_for_sign_ins(self) -> None:
+        """Waits for transactions that are opening sessions; others wait until this one ends."""
+        # Its own mode is among those that it excludes: two of these would wait for each other's changes.
+        await self.connection.execute("LOCK TABLE auth.sessions IN SHARE ROW EXCLUSIVE MODE")
+
     async def end_every(
         self, opened_until: datetime, *, but: UUID, limit: int, used_since: datetime
     ) -> tuple[int, Sequence[UUID]]:
