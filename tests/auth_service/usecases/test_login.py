@@ -1,8 +1,10 @@
 """Signing in."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
+from auth_service.adapters.postgres.credentials import PostgresCredentials
 from auth_service.domain.errors import (
     AccountDisabled,
     HashingOverloaded,
@@ -11,6 +13,7 @@ from auth_service.domain.errors import (
     TooManyAttempts,
 )
 from auth_service.domain.events import SignedIn
+from auth_service.domain.login_throttle import FAILURES_MAX
 from chassis.errors import Unavailable
 
 from tests.auth_service.local_service import PASSWORD, LocalService, a_service
@@ -171,10 +174,13 @@ async def test_an_old_hash_is_replaced(service: LocalService) -> None:
     """When the parameters have become stronger, the next sign-in hashes the password again."""
     user_id = await service.user()
     service.hasher.generation = 2
+    (before,) = await service.database.rows("credentials")
 
     await service.sign_in()
 
     assert (await service.database.credential(user_id)).password_hash == f"2:{PASSWORD}"
+    (after,) = await service.database.rows("credentials")
+    assert after.password_changed_at == before.password_changed_at, "the user has not changed it"
 
 
 async def test_nothing_in_the_trail_names_a_user(service: LocalService) -> None:
@@ -216,3 +222,42 @@ async def test_a_flood_is_refused_before_anything_is_asked(service: LocalService
         assert caught.value.retry_after_seconds
 
     assert (len(service.hasher.verified), len(await service.database.entries())) == (hashes, entries)
+
+
+async def test_attempts_that_were_given_up_are_not_counted(
+    service: LocalService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that left, or whose deadline passed, has learned nothing. An overload would lock it out."""
+    await service.user()
+    hashing = asyncio.Event()
+
+    async def hang(*_: object) -> bool:
+        hashing.set()
+        await asyncio.Event().wait()
+        return False
+
+    with monkeypatch.context() as hanging:
+        hanging.setattr(service.hasher, "verify", hang)
+        for _ in range(FAILURES_MAX + 1):
+            hashing.clear()
+            attempt = asyncio.create_task(service.sign_in())
+            await hashing.wait()
+            attempt.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await attempt
+
+    await service.sign_in()
+
+
+async def test_a_sign_in_that_cannot_store_a_stronger_hash(
+    service: LocalService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is a sign-in nevertheless: its session is open."""
+    await service.user()
+    service.hasher.generation = 2
+
+    async def unavailable(*_: object) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(PostgresCredentials, "rehash", unavailable)
+    await service.sign_in()

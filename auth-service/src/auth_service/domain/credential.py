@@ -122,8 +122,12 @@ class CredentialRepository(Protocol):
         """
         ...
 
+    async def rehash(self, user_id: UUID, old_hash: str, new_hash: str) -> None:
+        """Stores another hash of the same password, if the old one is still there."""
+        ...
+
     async def replace_hash(self, user_id: UUID, old_hash: str, new_hash: str) -> bool:
-        """Replaces the password's hash if it is still the old one; says whether it was."""
+        """Stores a new password's hash if the old one is still there; says whether it was."""
         ...
 
     async def note_language(self, user_id: UUID, accept_language: str) -> None:

@@ -219,13 +219,13 @@ class Login(Component):
         await self.after_response(note)
 
     async def _strengthen(self, proven: Credential, password: str) -> Credential:
-        """Hashes the password again if the parameters have become stronger; later if the pool is busy."""
+        """Hashes the password again if the parameters have become stronger; later if it cannot now."""
         if not self.hasher.is_outdated(proven.password_hash):
             return proven
         try:
             stronger = await self.hasher.hash(password)
-        except HashingOverloaded:
+            async with self.units.transaction() as unit:
+                await unit.credentials.rehash(proven.user_id, proven.password_hash, stronger)
+        except (HashingOverloaded, Unavailable):
             return proven
-        async with self.units.transaction() as unit:
-            await unit.credentials.replace_hash(proven.user_id, proven.password_hash, stronger)
         return replace(proven, password_hash=stronger)

@@ -1,5 +1,6 @@
 """Checking a password under the login throttle; a step of several use cases."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
@@ -80,6 +81,10 @@ class CheckPassword(Component):
             matches = await self.hasher.verify(credential.password_hash if credential else None, password)
         except ServiceError:
             await self.take_back(key, throttle)
+            raise
+        except asyncio.CancelledError:
+            # The client left or its deadline passed, before it learned anything.
+            await asyncio.shield(self.take_back(key, throttle))
             raise
         if not matches:
             async with self.units.statements() as unit:

@@ -162,8 +162,17 @@ class PostgresCredentials(Component):
         except asyncpg.UniqueViolationError as error:
             raise _translated(error) from error
 
+    async def rehash(self, user_id: UUID, old_hash: str, new_hash: str) -> None:
+        """Stores another hash of the same password, if the old one is still there."""
+        await self.connection.execute(
+            "UPDATE auth.credentials SET password_hash = $3 WHERE user_id = $1 AND password_hash = $2",
+            user_id,
+            old_hash,
+            new_hash,
+        )
+
     async def replace_hash(self, user_id: UUID, old_hash: str, new_hash: str) -> bool:
-        """Replaces the password's hash if it is still the old one; returns whether it was."""
+        """Stores a new password's hash if the old one is still there; returns whether it was."""
         tag = await self.connection.execute(
             """
             UPDATE auth.credentials SET password_hash = $3, password_changed_at = now(), is_invited = false,
