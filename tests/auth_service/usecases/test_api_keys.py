@@ -1,5 +1,6 @@
 """Creating, verifying and revoking API keys."""
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -105,6 +106,17 @@ async def test_expired(service: LocalService) -> None:
     assert (await service.database.actions()).count(("auth.api_key_refused", "refused")) == 2
     assert (entry.actor_id, entry.subject_id, entry.ip) == (owner.user_id, owner.user_id, "192.0.2.1")
     assert entry.details == {"key_id": str(key_id), "reason": "TOKEN_EXPIRED", "method": "any"}
+
+
+async def test_expired_many_times_at_once(service: LocalService) -> None:
+    """A machine that tries again beside itself is one refusal too."""
+    _, text = await _made(service, await _owner(service), MINUTE)
+    service.clock.advance(MINUTE)
+    tries = (service.ports.verify_api_key(text=text, caller=a_client()) for _ in range(20))
+    results = await asyncio.gather(*tries, return_exceptions=True)
+
+    assert all(isinstance(each, TokenExpired) for each in results)
+    assert (await service.database.actions()).count(("auth.api_key_refused", "refused")) == 1
 
 
 async def test_revoked(service: LocalService) -> None:

@@ -85,12 +85,17 @@ class AuditRefusedKey:
             reason=reason,
             method=method or "any",
         )
-        async with self.units.transaction() as unit:
-            await unit.audit.append(entry)
+        # Before it is written, so that requests beside each other write one.
         self.noted[kind] = now
         self.noted.move_to_end(kind)
         if len(self.noted) > REMEMBERED_MAX:
             self.noted.popitem(last=False)
+        try:
+            async with self.units.transaction() as unit:
+                await unit.audit.append(entry)
+        except BaseException:
+            self.noted.pop(kind, None)
+            raise
 
 
 class ReportRefusedKey(Component):
