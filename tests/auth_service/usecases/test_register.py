@@ -1,16 +1,19 @@
 """Registering, the first half and the second."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from auth_service.domain.errors import EmailTaken, WeakPassword
 from auth_service.domain.events import RegistrationStarted
 from auth_service.usecases.bootstrap_admin import Bootstrap
 from chassis.errors import NotFound, Unavailable
+from chassis.identity.caller import Caller
 from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from tests.auth_service.local_service import EMAIL, NAME, PASSWORD, LocalService, a_client, a_service
+from tests.components import changed
 
 
 async def test_a_user_is_admitted_and_may_sign_in(service: LocalService) -> None:
@@ -109,6 +112,28 @@ async def test_what_neither_call_nor_event_finished_is_finished_later(service: L
     assert await service.finish_stale_registrations() == 1
 
     await service.sign_in()
+
+
+async def test_one_that_cannot_be_finished_keeps_no_other_waiting(service: LocalService) -> None:
+    """The oldest would be the first of each run."""
+    service.directory.away = True
+    for email in ("first@example.com", "second@example.com"):
+        with pytest.raises(Unavailable):
+            await service.user(email)
+    service.directory.away = False
+    service.clock.advance(timedelta(minutes=11))
+    first, finish = (await service.database.rows("credentials"))[0].user_id, service.ports.finish_registration
+
+    async def finish_but_first(*, user_id: UUID, caller: Caller) -> object:
+        if user_id == first:
+            raise Unavailable
+        return await finish(user_id=user_id, caller=caller)
+
+    run = changed(service.finish_stale_registrations, finish=finish_but_first)
+    with pytest.raises(Unavailable):
+        await run()
+
+    await service.sign_in("second@example.com")
 
 
 async def test_the_first_admin_is_made_once(service: LocalService) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from chassis.clock import Clock
 from chassis.component import Component
 from chassis.email_address import canonical_email
-from chassis.errors import NotFound
+from chassis.errors import NotFound, ServiceError
 from chassis.identity.caller import Caller
 from chassis.identity.role import Role
 from chassis.ids import uuid7
@@ -21,6 +21,9 @@ from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.domain.user import User, UserDirectory
 
 BATCH = 500
+
+FAILURES_MAX = 5
+"""After how many failures a run ends: most likely all would fail."""
 
 STALE = timedelta(minutes=10)
 
@@ -213,16 +216,23 @@ class FinishStaleRegistrations(Component):
     clock: Clock
 
     async def __call__(self) -> int:
-        """Returns how many were finished.
+        """Returns how many were finished. One that cannot be does not keep the others waiting.
 
         Raises:
-            Unavailable: user-service is unreachable.
+            ServiceError: `FAILURES_MAX` could not be, as when user-service is unreachable, or fewer.
         """
         async with self.units.statements() as unit:
             waiting = await unit.credentials.pending_before(self.clock.now() - STALE, BATCH)
+        failures: list[ServiceError] = []
         for user_id in waiting:
             try:
                 await self.finish(user_id=user_id, caller=Caller(service="auth-service"))
             except EmailTaken:
                 continue
+            except ServiceError as error:
+                failures.append(error)
+                if len(failures) == FAILURES_MAX:
+                    break
+        if failures:
+            raise failures[0]
         return len(waiting)
