@@ -15,18 +15,19 @@ from chassis.postgres.idempotency import purge_responses
 from standardwebhooks import Webhook as Verifier
 from user_service.adapters.webhook_secrets import SealedWebhookSecrets
 from user_service.domain.errors import TooManyWebhooks
-from user_service.domain.webhook import DeliveryState, WebhookChanges
+from user_service.domain.webhook import Attempt, DeliveryState, WebhookChanges
 from user_service.usecases.erasure import DeleteUser
 from user_service.usecases.webhook_delivery import PurgeDeliveries, ResealWebhooks, SendWebhooks
 from user_service.usecases.webhooks import (
     DeleteWebhook,
+    ResendWebhookDelivery,
     RotateWebhookSecret,
 )
 
 from tests.components import changed
 from tests.user_service.builders import a_user, caller_of
 from tests.user_service.usecases.hooks import EVERYTHING, POSTER, SECRETS, Hooks
-from tests.webhook_receiver import Receiver
+from tests.webhook_receiver import Receiver, status
 
 
 async def test_both_secrets_count_for_a_day(hooks: Hooks, receiver: Receiver) -> None:
@@ -116,7 +117,7 @@ async def test_there_are_at_most_twenty(hooks: Hooks, receiver: Receiver) -> Non
 
 
 async def test_ended_deliveries_go_after_a_while(hooks: Hooks, receiver: Receiver) -> None:
-    """Delivered ones after a week, dead ones after a month."""
+    """Delivered ones after a week."""
     webhook, _ = await hooks.add(receiver.url)
     await hooks.rename(hooks.admin)
     await hooks.send()
@@ -126,6 +127,53 @@ async def test_ended_deliveries_go_after_a_while(hooks: Hooks, receiver: Receive
 
     assert await purge() == 1
     assert await hooks.deliveries(webhook) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "is_active", "due", "occurred", "goes"),
+    [
+        ("dead", True, "29 days", "31 days", False),
+        ("dead", True, "31 days", "33 days", True),
+        ("pending", True, "1 second", "31 days", False),
+        ("pending", False, "29 days", "29 days", False),
+        ("pending", False, "31 days", "31 days", True),
+    ],
+)
+async def test_what_was_not_delivered_stays_for_a_month(
+    hooks: Hooks, receiver: Receiver, state: str, is_active: bool, due: str, occurred: str, goes: bool
+) -> None:
+    """From when it was given up, so that it can be resent; or since the event, at an endpoint that is off."""
+    await hooks.add(receiver.url)
+    await hooks.rename(hooks.admin)
+    await hooks.ports.pool.execute("UPDATE users.webhooks SET is_active = $1", is_active)
+    await hooks.ports.pool.execute(
+        "UPDATE users.webhook_deliveries SET state = $1, due_at = now() - $2::text::interval,"
+        " occurred_at = now() - $3::text::interval",
+        state,
+        due,
+        occurred,
+    )
+
+    assert await PurgeDeliveries(hooks.ports.units)() == int(goes)
+
+
+async def test_an_attempt_from_before_it_was_resent_says_nothing(hooks: Hooks, receiver: Receiver) -> None:
+    """Both are the first attempt; the one that still hangs must not undo what the other has delivered."""
+    webhook, _ = await hooks.add(receiver.url)
+    receiver.behaves = status(503)
+    await hooks.rename(hooks.admin)
+    await hooks.send()
+    (hanging,) = await hooks.deliveries(webhook)
+    await hooks.make_due()
+    resend = ResendWebhookDelivery(hooks.ports.units)
+    await resend(caller=hooks.caller, webhook_id=webhook.id, delivery_id=hanging.id)
+    receiver.behaves = status(200)
+    await hooks.send()
+    async with hooks.ports.units.transaction() as unit:
+        await unit.webhooks.note(hanging, Attempt(status=503, error="late", wait=timedelta(seconds=5)))
+
+    (done,) = await hooks.deliveries(webhook)
+    assert (done.state, done.attempts) == (DeliveryState.DELIVERED, 1)
 
 
 async def test_a_lost_response(hooks: Hooks, receiver: Receiver) -> None:

@@ -194,7 +194,10 @@ class SendWebhooks:
 
 
 class PurgeDeliveries(Component):
-    """Deletes deliveries that were made a week ago, and dead ones of a month ago."""
+    """Deletes deliveries that were made a week ago, or given up a month ago; also those that waited so long.
+
+    Only for an endpoint that is off do they wait for long.
+    """
 
     units: UnitsOfWork
 

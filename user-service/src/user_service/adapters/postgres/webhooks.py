@@ -215,7 +215,7 @@ class PostgresWebhooks:
             UPDATE users.webhook_deliveries
                SET state = $3, last_status = $4, last_error = $5,
                    due_at = now() + coalesce($6, interval '0')
-             WHERE id = $1 AND attempts = $2
+             WHERE id = $1 AND attempts = $2 AND last_attempt_at = $7
             """,
             delivery.id,
             delivery.attempts,
@@ -223,16 +223,28 @@ class PostgresWebhooks:
             attempt.status,
             attempt.error,
             attempt.wait,
+            # One that is sent again counts its attempts from 1.
+            delivery.last_attempt_at,
         )
         _ATTEMPTS.labels(_OUTCOMES[attempt.state]).inc()
 
     async def purge(self, delivered: timedelta, dead: timedelta) -> int:
-        """Deletes deliveries that ended longer ago than that; returns how many."""
+        """Deletes deliveries that ended longer ago than that, and old ones to endpoints that are off.
+
+        Args:
+            delivered: How long ago they were delivered.
+            dead: How long ago they were given up, or queued for an endpoint that is off.
+
+        Returns:
+            How many.
+        """
         tag = await self.connection.execute(
             """
-            DELETE FROM users.webhook_deliveries
+            DELETE FROM users.webhook_deliveries AS old
              WHERE (state = 'delivered' AND due_at < now() - $1::interval)
-                OR occurred_at < now() - $2::interval
+                OR (state = 'dead' AND due_at < now() - $2::interval)
+                OR (state = 'pending' AND occurred_at < now() - $2::interval
+                    AND NOT (SELECT is_active FROM users.webhooks WHERE id = old.webhook_id))
             """,
             delivered,
             dead,
