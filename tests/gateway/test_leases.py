@@ -9,7 +9,7 @@ import pytest
 from chassis.redis import RedisClient, Script, open_redis
 from devstack.valkey import Valkey
 from gateway.limits.leases import LeasingRateLimiter
-from gateway.limits.rate_limiter import Limit, RedisRateLimiter
+from gateway.limits.rate_limiter import UNREACHABLE_SECONDS, Limit, RedisRateLimiter
 
 HOUR = Limit("hour", 2_000, 3600)
 QUICK = Limit("quick", 100, 1.0)
@@ -105,3 +105,28 @@ async def test_without_redis_each_counts_for_itself(own_valkey: Valkey) -> None:
         allowed = [(await limiter.take(HOUR, "client")).allowed for _ in range(HOUR.requests + 5)]
 
     assert sum(allowed) == HOUR.requests
+
+
+async def test_a_moment_without_redis_is_no_whole_window(redis: RedisClient) -> None:
+    """What Redis knows of a client counts again as soon as it answers."""
+    exact = RedisRateLimiter(redis)
+    limiter = LeasingRateLimiter(exact)
+    while (await limiter.take(HOUR, "known")).allowed:
+        pass
+    away = AwayForOneCall(redis)
+    beside = LeasingRateLimiter(away)
+    assert (await beside.take(HOUR, "known")).allowed
+    await asyncio.sleep(UNREACHABLE_SECONDS)
+
+    assert not (await beside.take(HOUR, "known")).allowed
+
+
+class AwayForOneCall(RedisRateLimiter):
+    """Gets no answer from Redis once."""
+
+    asked = 0
+
+    async def ask(self, script: Script, key: str, *arguments: str | int) -> list[Any] | None:
+        """Returns what Redis answered, but to the first question."""
+        self.asked += 1
+        return None if self.asked == 1 else await super().ask(script, key, *arguments)

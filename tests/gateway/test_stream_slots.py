@@ -26,6 +26,14 @@ async def test_slots_are_shared(gateways: tuple[StreamSlots, StreamSlots]) -> No
     assert await one.take(HOLDER, 2, "c")
 
 
+async def test_a_slot_that_is_not_there_is_given_back(valkey: Valkey) -> None:
+    """It was taken while Redis was away; giving it back leaves nothing that would stay for ever."""
+    async with open_redis(valkey.url, client_name="t") as redis:
+        await StreamSlots(redis).give_back("away", "a")
+        (there,) = await redis.ask(("EXISTS", "vestibule:limit:streams:away"))
+    assert not there
+
+
 async def test_a_stream_does_not_take_its_own_slot_away(gateways: tuple[StreamSlots, StreamSlots]) -> None:
     """Its gateway renews all its streams every 20 s, also those whose slot is being taken."""
     one, _ = gateways

@@ -13,7 +13,13 @@ from collections.abc import Sequence
 from chassis.dataclass import dataclass
 from chassis.redis import Script
 
-from gateway.limits.rate_limiter import CLIENTS_IN_MEMORY_MAX, Decision, Limit, RedisRateLimiter
+from gateway.limits.rate_limiter import (
+    CLIENTS_IN_MEMORY_MAX,
+    UNREACHABLE_SECONDS,
+    Decision,
+    Limit,
+    RedisRateLimiter,
+)
 
 LEASED_FROM = 1_000
 """Limits from this size are leased; smaller ones cost a round trip per request, and are exact."""
@@ -44,12 +50,17 @@ return {lease, left - lease, math.max(1, window - elapsed)}
 
 @dataclass(slots=True)
 class _Lease:
-    """Requests that may be used; with none left, the client is refused until the lease ends."""
+    """Requests that may be used; with none left, the client is refused until the lease ends.
+
+    Attributes:
+        window_ends_at: Until when the requests last that this gateway counts by itself; 0 for those of Redis.
+    """
 
     tokens: int
     left: int
     ends_at: float
     refused: bool
+    window_ends_at: float = 0.0
 
 
 class LeasingRateLimiter:
@@ -113,8 +124,7 @@ class LeasingRateLimiter:
             del self._renewals[key]
         now = time.monotonic()
         if answer is None:
-            # Redis is unreachable: this gateway counts the window by itself.
-            lease = _Lease(limit.requests, 0, now + limit.window_seconds, refused=True)
+            lease = self._alone(self._leases.get(key), limit, now)
         else:
             tokens, left, milliseconds = answer
             lease = _Lease(tokens, left, now + milliseconds / 1000, refused=not tokens)
@@ -122,3 +132,11 @@ class LeasingRateLimiter:
         self._leases.move_to_end(key)
         if len(self._leases) > CLIENTS_IN_MEMORY_MAX:
             self._leases.popitem(last=False)
+
+    def _alone(self, before: _Lease | None, limit: Limit, now: float) -> _Lease:
+        """Returns a lease of this gateway's own while Redis is unreachable, until Redis is asked again."""
+        tokens, window_ends_at = limit.requests, now + limit.window_seconds
+        if before is not None and now < before.window_ends_at:
+            tokens, window_ends_at = before.tokens, before.window_ends_at
+        ends_at = min(window_ends_at, now + UNREACHABLE_SECONDS)
+        return _Lease(tokens, 0, ends_at, refused=True, window_ends_at=window_ends_at)

@@ -24,12 +24,15 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return {1}
 """)
 
-# A lease of 0 gives a slot back: its member goes when the next one is taken, or with the key.
+# A lease of 0 gives a slot back, if it is there: its member goes when the next one is taken, or with the key.
 _LEASE = Script("""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local lease = tonumber(ARGV[1])
-for index = 2, #ARGV do redis.call('ZADD', KEYS[1], lease > 0 and now + lease or 0, ARGV[index]) end
+for index = 2, #ARGV do
+  if lease > 0 then redis.call('ZADD', KEYS[1], now + lease, ARGV[index])
+  else redis.call('ZADD', KEYS[1], 'XX', 0, ARGV[index]) end
+end
 if lease > 0 then redis.call('PEXPIRE', KEYS[1], lease) end
 return {1}
 """)
