@@ -17,9 +17,10 @@ LONG_SECONDS = 4.0
 
 
 def about(seconds: float) -> float:
-    """Returns the time until the tick that is nearest to a time from now, and not over.
+    """Returns the time until the tick that is nearest to a time from now and lies ahead.
 
-    Less than a second is returned as it is. From `LONG_SECONDS` on only every fourth tick counts.
+    It is up to half a second sooner or later; from `LONG_SECONDS` on, where only every fourth tick counts, up
+    to two seconds. Less than a second is returned as it is.
     """
     if seconds < 1:
         return seconds
