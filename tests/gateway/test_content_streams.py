@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from pathlib import Path
 
 import httpx
@@ -78,7 +79,7 @@ async def test_a_failure_after_it_cuts_the_connection(echo: Echo, capsys: pytest
     """A client never takes half of the content for the whole, and the log says why it was cut."""
     body = {"parts": 3, "part_bytes": 10, "pause_milliseconds": 100, "fail_at": 2}
     received = b""
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(httpx.TransportError):
         async with echo.http.stream("POST", PLAY, json=body, headers=bearer(echo)) as response:
             async for chunk in response.aiter_raw():
                 received += chunk
@@ -95,7 +96,7 @@ async def test_revocation_and_leaving(echo: Echo) -> None:
     """Both end the call to the service; a body that is not whole is cut."""
     token = echo.token(session_id=(session := uuid7()))
     body = {"parts": 1000, "part_bytes": 10, "pause_milliseconds": 50}
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(httpx.TransportError):
         async with echo.http.stream(
             "POST", PLAY, json=body, headers={"Authorization": f"Bearer {token}"}
         ) as response:
@@ -109,6 +110,32 @@ async def test_revocation_and_leaving(echo: Echo) -> None:
         await anext(response.aiter_raw())
     async with asyncio.timeout(SLOW_MACHINE_SECONDS):
         await until(lambda: not opened("Play") and not echo.service.open)
+
+
+async def test_a_slow_reader_gets_little_after_a_revocation(echo: Echo) -> None:
+    """The connection is reset: what the kernel holds is not delivered for as long as the client takes."""
+    token = echo.token(session_id=(session := uuid7()))
+    body = json.dumps({"parts": 400, "part_bytes": 50_000}).encode()
+    head = (
+        f"POST {PLAY} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(client, ("127.0.0.1", echo.http.base_url.port))
+        await loop.sock_sendall(client, head.encode() + body)
+        await until(lambda: bool(opened("Play")))
+        await asyncio.sleep(1.0)
+        await echo.revoke(session_id=str(session))
+        await until(lambda: not opened("Play"))
+        received = 0
+        with pytest.raises(ConnectionResetError):
+            async with asyncio.timeout(SLOW_MACHINE_SECONDS):
+                while part := await loop.sock_recv(client, 65_536):
+                    received += len(part)
+    assert received < 100_000
 
 
 async def test_a_gateway_that_stops_finishes_what_it_sends(

@@ -2,9 +2,13 @@
 
 A client that sends more while it is answered would keep uvicorn from reading, and so from
 noticing that it leaves. One of HTTP/1.0 does not know chunks. One that takes nothing would
-keep a connection that is to be closed, with what was written to it, for ever.
+keep a connection that is to be closed, with what was written to it, for ever. One that reads slowly would
+get megabytes after its token was revoked, out of the kernel's buffer.
 """
 
+import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -16,12 +20,25 @@ ABORT_EXTENSION = "vestibule.abort"
 CLOSE_SECONDS = 10.0
 """How long a client may take for what was written to a connection that is being closed."""
 
+UNSENT_BYTES_MAX = 128 * 1024
+"""What the kernel may hold that the client's window has no room for; without a bound it takes megabytes."""
+
+_RESET = struct.pack("ii", 1, 0)
+"""`SO_LINGER` for a close that sends nothing more."""
+
 Abort = Callable[[], None]
 """Ends a connection at once, without what is still to be sent: an extension of ASGI, by `ABORT_EXTENSION`."""
 
 
 class StreamedAnswerProtocol(HeadLimitProtocol):
     """uvicorn's protocol for HTTP/1.1, with bounds on answers that take their time."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Bounds what the kernel may hold unsent."""
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes in, unless nothing that they ask for would be answered."""
@@ -42,6 +59,9 @@ class StreamedAnswerProtocol(HeadLimitProtocol):
         if cycle is not None:
             cycle.disconnected = True
             cycle.message_event.set()
+        connection = self.transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:

@@ -7,18 +7,14 @@ from typing import Any
 RECEIVE_BUFFER_BYTES = 128 * 1024
 """What the kernel may hold that is not read: without a bound it takes megabytes."""
 
-UNSENT_BYTES_MAX = 128 * 1024
-"""What the kernel may hold that the peer's window has no room for."""
-
 _CLOSED_STATES = frozenset({7, 8})
 """CLOSE and CLOSE_WAIT among the states of `tcp_info`: the peer has closed or reset the connection."""
 
 
-def limit_buffers(transport: asyncio.BaseTransport) -> None:
-    """Bounds what the kernel may hold in both directions."""
+def limit_receive_buffer(transport: asyncio.BaseTransport) -> None:
+    """Bounds what the kernel may hold that is not read; for what is not sent, HTTP has a bound already."""
     connection = transport.get_extra_info("socket")
-    if connection is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
+    if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 
 

@@ -14,7 +14,7 @@ from websockets.frames import Frame, Opcode
 from gateway.http.problems import InvalidJson, PayloadTooLarge
 from gateway.streams.frame_protocol import FrameProtocol, message_frame
 from gateway.streams.inbox import Inbox, PeerGone
-from gateway.streams.kernel_socket import limit_buffers, peer_has_closed
+from gateway.streams.kernel_socket import limit_receive_buffer, peer_has_closed
 
 PING_SECONDS = 20.0
 """How long after the last ping was answered the next one is sent, and how long an answer may take."""
@@ -120,7 +120,7 @@ class WebSocket(asyncio.Protocol):
         """Begins; called once the answer to the upgrade is written."""
         # uvloop's transports are no subclasses of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
-        limit_buffers(transport)
+        limit_receive_buffer(transport)
         self._timer = self._loop.call_later(PING_SECONDS, self._ping)
 
     def data_received(self, data: bytes) -> None:
