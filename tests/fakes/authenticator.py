@@ -34,11 +34,13 @@ class Authenticator:
         origin: Of the page that asks.
         flags: What is reported of the user: present, and verified.
         counts: Whether the counter rises; many authenticators leave it at 0.
+        in_frame: Whether the page is in a frame within one of another origin.
     """
 
     origin: str
     flags: int = USER_PRESENT | USER_VERIFIED
     counts: bool = True
+    in_frame: bool = False
 
     def create(
         self, options: dict[str, Any], *, attestation: str = "none"
@@ -94,7 +96,7 @@ class Authenticator:
         return party + bytes([self.flags | flags]) + credential.sign_count.to_bytes(4, "big")
 
     def _client_data(self, kind: str, challenge: str) -> bytes:
-        said = {"type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": False}
+        said = {"type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": self.in_frame}
         return json.dumps(said).encode()
 
     def _answer(self, credential: Credential, response: dict[str, Any]) -> dict[str, Any]:

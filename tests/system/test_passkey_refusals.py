@@ -52,6 +52,11 @@ def _elsewhere(owner: Owner, options: dict[str, Any]) -> dict[str, Any]:
     return Authenticator("https://evil.example").get(options, owner.credential)
 
 
+def _in_a_frame(owner: Owner, options: dict[str, Any]) -> dict[str, Any]:
+    owner.device.in_frame = True
+    return owner.device.get(options, owner.credential)
+
+
 def _other_party(owner: Owner, options: dict[str, Any]) -> dict[str, Any]:
     return owner.device.get(options, owner.credential, party_id="evil.example")
 
@@ -86,6 +91,7 @@ def _unknown(owner: Owner, options: dict[str, Any]) -> dict[str, Any]:
     ("spoil", "why"),
     [
         (_elsewhere, "NOT_SIGNED_BY_IT"),
+        (_in_a_frame, "NOT_SIGNED_BY_IT"),
         (_other_party, "NOT_SIGNED_BY_IT"),
         (_forged, "NOT_SIGNED_BY_IT"),
         (_unverified, "NOT_SIGNED_BY_IT"),
@@ -150,12 +156,13 @@ def test_challenges_end(client: Client, owner: Owner, system: System, origin: st
     assert log_in(client, owner.device.get(to_sign_in, owner.credential)).outcome == REFUSED
 
 
-@pytest.mark.parametrize("fault", ["origin", "unverified"])
+@pytest.mark.parametrize("fault", ["origin", "unverified", "frame"])
 def test_wrong_attestations(client: Client, ada: User, system: System, origin: str, fault: str) -> None:
-    """From another origin, or without user verification, no passkey is added; that is audited."""
+    """From another origin, in a frame, or without user verification, no passkey is added; it is audited."""
     device = Authenticator("https://evil.example" if fault == "origin" else origin)
     if fault == "unverified":
         device.flags = USER_PRESENT
+    device.in_frame = fault == "frame"
     answer = add(client, ada.access_token, device.create(registration_options(client, ada.access_token))[1])
 
     assert (answer.outcome, answer.fields) == ((422, "VALIDATION_ERROR"), {"credential"})

@@ -120,7 +120,11 @@ class WebauthnRelyingParty:
             )
         )
         # None was asked for: what else comes is the authenticator's word for itself.
-        if verified is None or verified.fmt not in (AttestationFormat.NONE, AttestationFormat.PACKED):
+        if (
+            verified is None
+            or verified.fmt not in (AttestationFormat.NONE, AttestationFormat.PACKED)
+            or _is_of_a_frame(parsed.response.client_data_json)
+        ):
             raise Invalid.on("credential", _NOT_BELIEVED)
         if (
             len(verified.credential_id) > _CREDENTIAL_ID_BYTES_MAX
@@ -159,9 +163,10 @@ class WebauthnRelyingParty:
         """Returns what the passkey signed; None when it did not."""
         import webauthn  # noqa: PLC0415
 
+        parsed = webauthn.helpers.parse_authentication_credential_json(dict(assertion))
         verified = _verified(
             lambda: webauthn.verify_authentication_response(
-                credential=dict(assertion),
+                credential=parsed,
                 expected_challenge=challenge,
                 expected_rp_id=self._party_id,
                 expected_origin=self._origins,
@@ -171,7 +176,7 @@ class WebauthnRelyingParty:
                 require_user_verification=True,
             )
         )
-        if verified is None or passkey is None:
+        if verified is None or passkey is None or _is_of_a_frame(parsed.response.client_data_json):
             return None
         return Signed(sign_count=verified.new_sign_count, is_backed_up=verified.credential_backed_up)
 
@@ -188,6 +193,13 @@ def _verified(verify: Callable[[], Result]) -> Result | None:
         return verify()
     except Exception:  # noqa: BLE001 - the library's errors, and anything from the parsers below it
         return None
+
+
+def _is_of_a_frame(client_data: bytes) -> bool:
+    """Whether a ceremony took place in a frame within a page of another origin, which ours never are."""
+    from webauthn import helpers  # noqa: PLC0415
+
+    return bool(helpers.parse_client_data_json(client_data).cross_origin)
 
 
 def _decoy_public_key() -> bytes:
