@@ -118,6 +118,7 @@ async def test_a_client_that_is_turned_away_learns_why() -> None:
         ("redis://127.0.0.1:port", "port"),
         ("redis://127.0.0.1:70000", "port"),
         ("rediss://127.0.0.1:6379?ssl_ciphers=x", "ssl_ciphers"),
+        ("redis://127.0.0.1:6379?ssl_ca_certs=/ca.crt", "options of TLS .* write rediss://"),
     ],
 )
 async def test_a_url_that_cannot_lead_to_redis(url: str, said: str) -> None:

@@ -55,6 +55,8 @@ def test_a_drawn_secret_may_contain_a_run_of_digits() -> None:
         ("postgresql://me:short@127.0.0.1/x", "weak"),
         (f"postgresql://me:{STRONG}@db/x", "sslmode=verify-full"),
         (f"postgresql://me:{STRONG}@db/x?sslmode=require", "sslmode=verify-full"),
+        (f"postgresql://me:{STRONG}@db/x?sslmode=verify-ca", "sslmode=verify-full"),
+        (f"rediss://:{STRONG}@cache/0?ssl_check_hostname=false", "take ssl_check_hostname out"),
         (f"redis://:{STRONG}@cache:6379/0", "rediss://"),
         (f"valkey://:{STRONG}@cache:6379/0", "valkeys://"),
         (f"rediss://:{STRONG}@cache:6379/0?ssl_cert_reqs=none", "ssl_cert_reqs"),

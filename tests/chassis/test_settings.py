@@ -3,9 +3,20 @@
 from typing import Annotated, Any
 
 import pytest
-from chassis.settings import GrpcServiceSettings
+from auth_service.settings import AuditSettings, AuthSettings, KeySettings, PruneSettings
+from chassis.settings import (
+    GrpcServiceSettings,
+    MigrationSettings,
+    ProvisionSettings,
+    environment_name,
+)
+from gateway.settings import GatewaySettings
+from health_aggregator.settings import HealthSettings
+from knowledge_service.settings import KnowledgeSettings
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from user_service.settings import UsersSettings
+from voice_service.settings import VoiceSettings
 
 from chassis import settings
 
@@ -17,6 +28,21 @@ GOOD = {
     "STOCK_GRPC_PORT": "50051",
     "STOCK_POSTGRES_URL": "postgresql://me:hush@db/x",
 }
+
+
+SERVICES: list[type[BaseSettings]] = [
+    AuthSettings,
+    UsersSettings,
+    GatewaySettings,
+    HealthSettings,
+    KnowledgeSettings,
+    VoiceSettings,
+    KeySettings,
+    AuditSettings,
+    PruneSettings,
+    MigrationSettings,
+    ProvisionSettings,
+]
 
 
 class StockSettings(GrpcServiceSettings):
@@ -82,6 +108,35 @@ def test_authorities_of_redis(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setenv("REDIS_URL", "redis://me:hush@127.0.0.1:6379/0")
     said = refusal(capsys)
     assert said.strip() == "settings: REDIS_CA_FILE is set, but REDIS_URL has no TLS: write rediss://"
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.__name__)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "smtp://me:hush/Hush@h:1",
+        "http://me:hush?x@h",
+        "postgresql://h:hush/x",
+        "https://me:1/hush@h",
+        "http://[hush/",
+    ],
+)
+def test_no_part_of_a_password_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], service: type[BaseSettings], url: str
+) -> None:
+    """Any setting may be a URL; where its host ends too early, the rest is the password's."""
+    names = [environment_name(service, field) for field in service.model_fields]
+    urls = [name for name in names if name.endswith(("_URL", "_ENDPOINT", "_ISSUER"))]
+    for name in urls:
+        monkeypatch.setenv(name, url)
+    with pytest.raises(SystemExit):
+        settings.load(service)
+
+    said = capsys.readouterr().err
+    assert urls
+    assert "ush" not in said
+    for name in urls:
+        assert f"{name} is wrong: its host or port cannot be read" in said or name == "REDIS_URL"
 
 
 def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,8 @@ def check_url(url: str) -> None:
         _ = parts.port
     except ValueError:
         raise ValueError("its port is not a number up to 65535") from None
+    if parts.scheme not in _ENCRYPTED and any(name.startswith("ssl_") for name in _options(url)):
+        raise ValueError("it has options of TLS (ssl_…), but no TLS: write rediss://")
     unknown = [name for name in _options(url) if name.startswith("ssl_") and name not in _TLS_OPTIONS]
     if unknown:
         raise ValueError(f"it has options that are not known: {', '.join(unknown)}")

@@ -83,6 +83,8 @@ def _unprotected(scheme: str, options: Mapping[str, str]) -> str | None:
         return f"it goes over the network without TLS: write {_WITHOUT_TLS[scheme]}"
     if scheme in _REDIS_BY_TLS and options.get("ssl_cert_reqs") == "none":
         return "it goes over the network without TLS that is verified: take ssl_cert_reqs=none out"
-    if scheme in _POSTGRES and not options.get("sslmode", "").startswith("verify-"):
+    if scheme in _REDIS_BY_TLS and options.get("ssl_check_hostname", "true").lower() != "true":
+        return "it goes over the network without TLS that is verified: take ssl_check_hostname out"
+    if scheme in _POSTGRES and options.get("sslmode") != "verify-full":
         return "it goes over the network without TLS that is verified: add sslmode=verify-full"
     return None

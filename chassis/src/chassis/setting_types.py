@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
@@ -26,3 +27,64 @@ def _leads_to_redis(value: SecretStr) -> SecretStr:
 
 
 RedisUrl = Annotated[SecretStr, AfterValidator(_leads_to_redis)]
+
+
+_PORT = re.compile(r"[0-9]{1,5}")
+_PORT_MAX = 65_535
+
+
+def check_readable(url: str) -> None:
+    """Checks that host and port of a URL can be read, whatever its scheme.
+
+    Programs that cannot read them say why with a part of the URL. Where a user or a password has a `/`, that
+    part is the password's.
+
+    Raises:
+        ValueError: they cannot be read; the message has nothing of the URL.
+    """
+    rest = url.partition("://")[2]
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    hosts = authority.rpartition("@")[2].split(",")  # Of Postgres there may be several.
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
+    ends_early = "@" not in authority and ":" in authority and "@" in rest
+    if ends_early or not all(map(_is_port, ports)) or not _is_parsed(url):
+        raise ValueError(
+            "its host or port cannot be read: in a user or password write / ? # @ as %2F %3F %23 %40;"
+            " ports go up to 65535"
+        )
+
+
+def _is_port(text: str) -> bool:
+    return not text or (_PORT.fullmatch(text) is not None and int(text) <= _PORT_MAX)
+
+
+def _is_parsed(url: str) -> bool:
+    try:
+        urlsplit(url)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_http(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or " " in value:
+        raise ValueError("it is not http://host or https://host, with or without a port and a path")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_is_http)]
+"""A URL of HTTP, with or without TLS."""
+
+
+def _is_origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{value!r} is not an origin, which is scheme://host or scheme://host:port")
+    if value != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
+        raise ValueError(f"{value!r} is not an origin: it ends after host and port, without a /")
+    return value
+
+
+Origin = Annotated[str, AfterValidator(_is_origin)]
+"""The origin of a page, as browsers name it. `null` is none: any page in a sandboxed frame has it."""

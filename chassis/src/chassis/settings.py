@@ -6,22 +6,35 @@ from pathlib import Path
 from types import UnionType
 from typing import Literal, Self, TypeVar, Union, cast, get_args, get_origin
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from chassis.redis_connection import with_authorities
 from chassis.secrets import weakness, weakness_of_url
-from chassis.setting_types import RedisUrl
+from chassis.setting_types import HttpUrl, RedisUrl, check_readable
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
 
-class RedisSettings(BaseSettings):
-    """Where Redis is."""
+class EnvironmentSettings(BaseSettings):
+    """What all classes of settings share."""
 
     # Only what is instantiated is built: a process reads one of these classes and imports several.
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _has_readable_urls(cls, value: object) -> object:
+        if isinstance(value, str) and "://" in value:
+            check_readable(value)
+        return value
+
+
+class RedisSettings(EnvironmentSettings):
+    """Where Redis is."""
 
     redis_url: RedisUrl = Field(
         validation_alias="REDIS_URL", description="where Redis or Valkey is, such as redis://127.0.0.1:6379/0"
@@ -81,7 +94,7 @@ class ServiceSettings(RedisSettings):
         description="the secret that the services of the last release share, 32 characters or more; only"
         " during an upgrade from it",
     )
-    otel_exporter_otlp_endpoint: str | None = Field(
+    otel_exporter_otlp_endpoint: HttpUrl | None = Field(
         default=None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="where traces go, such as http://127.0.0.1:4317",
@@ -119,8 +132,7 @@ class ServiceSettings(RedisSettings):
     ssl_cert_file: Path | None = Field(
         default=None,
         validation_alias="SSL_CERT_FILE",
-        description="PEM file of authorities besides this machine's, for servers that no other setting has"
-        " authorities for: models, Qdrant, receivers of webhooks, what is checked",
+        description="PEM file of authorities besides this machine's, for what no other setting names one",
     )
 
     @property
@@ -171,10 +183,8 @@ class ServiceSettings(RedisSettings):
         return self
 
 
-class MigrationSettings(BaseSettings):
+class MigrationSettings(EnvironmentSettings):
     """The settings of `python -m <package> migrate`, under the service's prefix."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True)
 
     migration_postgres_url: SecretStr = Field(
         description="where the service's schema is, with the role that owns it:"
@@ -182,10 +192,8 @@ class MigrationSettings(BaseSettings):
     )
 
 
-class ProvisionSettings(BaseSettings):
+class ProvisionSettings(EnvironmentSettings):
     """The settings of `python -m <package> provision`, under the service's prefix."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True)
 
     admin_postgres_url: SecretStr = Field(
         description="the database, with a role that may create roles and schemas"

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from chassis.addresses import Network
+from chassis.setting_types import Origin
 from chassis.settings import ServiceSettings
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -42,7 +43,7 @@ class GatewaySettings(ServiceSettings):
         " 0 for no such limit",
     )
     tls: Literal["on", "off"] = Field(default="off", description="`on` when clients reach it over TLS")
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
         default=(), description="origins that browsers may call from, separated by commas"
     )
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(

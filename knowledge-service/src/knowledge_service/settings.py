@@ -11,7 +11,7 @@ from chassis.master_keys import (
     master_keys,
     was_drawn_at_random,
 )
-from chassis.setting_types import BackendKey
+from chassis.setting_types import BackendKey, HttpUrl
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
@@ -42,7 +42,7 @@ class KnowledgeSettings(AuthenticatingSettings):
     qdrant_api_key: BackendKey | None = Field(
         default=None, description="Qdrant's API key, if it asks for one"
     )
-    embeddings_url: str | None = Field(
+    embeddings_url: HttpUrl | None = Field(
         default=None,
         description="where OpenAI's interface to an embedding model is, usually with `/v1`;"
         " without it documents are found by their words alone",
@@ -65,7 +65,7 @@ class KnowledgeSettings(AuthenticatingSettings):
         description="`on` for a small model in this process, for development: the extra `local-embedder`",
     )
 
-    llm_url: str | None = Field(
+    llm_url: HttpUrl | None = Field(
         default=None,
         description="where OpenAI's interface to a language model is, usually with `/v1`;"
         " without it answers are passages alone",

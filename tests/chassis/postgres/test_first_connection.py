@@ -137,6 +137,15 @@ async def test_files_that_are_of_no_use(folder: Path, options: str, said: str) -
     assert said.replace("{}", str(folder)) in refused
 
 
+@pytest.mark.parametrize("mode", ["", "&sslmode=prefer", "&sslmode=require"])
+async def test_authorities_by_which_nothing_is_verified(folder: Path, mode: str) -> None:
+    """Those who name them believe that the server is the right one."""
+    authorities = folder / "good" / "ca.crt"
+    refused = await _refusal(f"postgresql://me:hush@127.0.0.1:1/x?sslrootcert={authorities}{mode}")
+
+    assert "no certificate is verified by them: write sslmode=verify-full" in refused
+
+
 async def test_a_mode_without_authorities(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Which the driver then looks for in the home folder."""
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -89,7 +89,7 @@ def test_toml_and_yaml(tmp_path: Path, name: str, text: str) -> None:
         (
             'url = "http://search:8080/ready"',
             'url = "http://x:99999"',
-            "search.url: Port out of range",
+            "search.url: its host or port cannot be read",
         ),
         ('address = "relay:50051"', "", "targets.mail.relay.address: is missing"),
         ('address = "relay:50051"', 'address = "relay:99999"', "address: expected host:port"),

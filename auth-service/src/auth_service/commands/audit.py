@@ -17,6 +17,7 @@ from auth_service.domain.audit_export import NotAnExport
 from auth_service.domain.errors import ChainBroken
 from auth_service.settings import AuditSettings, PruneSettings
 from auth_service.wiring import commands
+from chassis import exits
 
 INTACT, BROKEN, UNANSWERED = 0, 1, 2
 
@@ -69,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def verify() -> int:
     """Walks the chain in Postgres; returns the exit status."""
-    settings = load(AuditSettings)
+    settings = load(AuditSettings, exit_status=exits.CONFIG)
     try:
         report = asyncio.run(commands.verify_audit(settings))
     except (StartupError, ServiceError) as error:
@@ -115,7 +116,7 @@ def _verified(path: Path, kids: frozenset[str]) -> Iterator[str]:
 
 def export(output: Path, until: datetime | None) -> int:
     """Writes the chain to a file, or what is new to a folder; returns the exit status."""
-    settings = load(AuditSettings)
+    settings = load(AuditSettings, exit_status=exits.CONFIG)
     try:
         with audit_files.held(output) as place:
             exported = asyncio.run(commands.export_audit(settings, place, until or datetime.now(UTC)))
@@ -142,7 +143,7 @@ def export(output: Path, until: datetime | None) -> int:
 
 def prune() -> int:
     """Removes the entries that have served their time; returns the exit status."""
-    settings = load(PruneSettings)
+    settings = load(PruneSettings, exit_status=exits.CONFIG)
     try:
         removed, begins = asyncio.run(commands.prune_audit(settings))
     except ChainBroken as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from chassis.grpc.value_checks import is_email
 from chassis.master_keys import (
     MASTER_KEYS_ACCEPTED,
     MasterKeysText,
@@ -14,6 +15,7 @@ from chassis.master_keys import (
     was_drawn_at_random,
 )
 from chassis.pages.catalog import FALLBACK
+from chassis.setting_types import HttpUrl, Origin
 from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -71,7 +73,7 @@ class AuthSettings(GrpcServiceSettings):
         default=None,
         description="where health-aggregator, which witnesses the audit, answers gRPC, as host:port",
     )
-    issuer: str = Field(description="the `iss` of access tokens: the gateway's public URL")
+    issuer: HttpUrl = Field(description="the `iss` of access tokens: the gateway's public URL")
     audience: str = Field(default="vestibule", description="the `aud` of access tokens")
     users_address: str = Field(description="where user-service answers gRPC, as host:port")
     knowledge_address: str | None = Field(
@@ -118,7 +120,7 @@ class AuthSettings(GrpcServiceSettings):
         description="the language of mails to users who prefer none that there is, as a file of"
         " `auth_service/languages` is called",
     )
-    public_url: str | None = Field(
+    public_url: HttpUrl | None = Field(
         default=None,
         validation_alias="PUBLIC_URL",
         description="where links in mails lead; the issuer when not set",
@@ -146,7 +148,7 @@ class AuthSettings(GrpcServiceSettings):
         description="service of breached passwords that is asked by the first 5 hex digits of a SHA-1:"
         " https://api.pwnedpasswords.com/range/",
     )
-    passkey_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    passkey_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
         default=(),
         description="origins that passkeys may be used from, such as https://app.example, separated by"
         " commas; the public URL's when not set",
@@ -167,13 +169,11 @@ class AuthSettings(GrpcServiceSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("passkey_origins")
+    @field_validator("bootstrap_admin_email")
     @classmethod
-    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            parts = urlsplit(origin)
-            if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
-                raise ValueError(f"{origin!r} is not an origin, which is scheme://host or scheme://host:port")
+    def _is_an_address_to_sign_in_with(cls, value: str | None) -> str | None:
+        if value is not None and not is_email(value):
+            raise ValueError("it is not an e-mail address, so that no one could sign in with it")
         return value
 
     @field_validator("breached_passwords_url")
@@ -249,6 +249,10 @@ class AuthSettings(GrpcServiceSettings):
                 found.append(f"{name} is not safe: it was not drawn at random: `openssl rand -base64 32`")
         if self.is_strict and not self.issuer.startswith("https://"):
             found.append("AUTH_ISSUER is not an https:// URL: links in mails and the tokens' issuer need one")
+        if self.is_strict and (self.public_url or "").startswith("http:"):
+            found.append("PUBLIC_URL is not an https:// URL: links in mails lead there")
+        if self.is_strict and any(origin.startswith("http:") for origin in self.passkey_origins):
+            found.append("AUTH_PASSKEY_ORIGINS has an origin without https://: pages there could be changed")
         if self.is_strict and (self.breached_passwords_url or "").startswith("http:"):
             found.append("AUTH_BREACHED_PASSWORDS_URL is not an https:// URL: answers could be changed")
         if self.is_strict and is_too_short(self.audit_retention_years):

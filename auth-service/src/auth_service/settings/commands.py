@@ -3,8 +3,9 @@
 from typing import Literal
 
 from chassis.master_keys import MASTER_KEYS_ACCEPTED, MasterKeysText, MasterKeyText, master_keys
+from chassis.settings import EnvironmentSettings
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from auth_service.settings.fields import (
     AUDIT_RETENTION_YEARS,
@@ -17,12 +18,10 @@ from auth_service.settings.fields import (
 )
 
 
-class KeySettings(BaseSettings):
+class KeySettings(EnvironmentSettings):
     """The settings of `python -m auth_service keys`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True
-    )
+    model_config = SettingsConfigDict(env_prefix="AUTH_")
 
     postgres_url: SecretStr = POSTGRES_URL
     master_key: MasterKeyText = Field(description="32 secret bytes in base64, which seal the signing keys")
@@ -35,12 +34,10 @@ class KeySettings(BaseSettings):
         return master_keys(self.master_key, self.master_keys_accepted)
 
 
-class _ChainSettings(BaseSettings):
+class _ChainSettings(EnvironmentSettings):
     """What every command that reads the whole audit chain needs."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True
-    )
+    model_config = SettingsConfigDict(env_prefix="AUTH_")
 
     profile: Literal["standard", "strict"] = Field(default="standard", validation_alias="PROFILE")
     master_key: MasterKeyText | None = Field(

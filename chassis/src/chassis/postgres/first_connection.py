@@ -103,6 +103,11 @@ def _check_files(url: str) -> None:
             tls.show_certificate(context, options["sslcert"], key, password, ("sslcert", "sslkey"))
     except OSError as error:
         raise StartupRefused(f"the Postgres URL cannot be used: {error.strerror}") from error
+    if "sslrootcert" in options and not options.get("sslmode", "").startswith("verify-"):
+        raise StartupRefused(
+            "the Postgres URL names authorities (sslrootcert), but no certificate is verified by them: write"
+            " sslmode=verify-full"
+        )
 
 
 def _options(url: str) -> dict[str, str]:

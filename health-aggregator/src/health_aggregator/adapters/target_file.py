@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from chassis.dataclass import dataclass
 from chassis.redis_connection import check_url
+from chassis.setting_types import check_readable
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -44,9 +45,15 @@ _PORT_MAX = 65_535
 
 
 def _url(value: str) -> str:
+    check_readable(value)
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
         raise ValueError("expected a URL such as http://host:8080/ready")
+    return value
+
+
+def _postgres_url(value: str) -> str:
+    check_readable(value)
     return value
 
 
@@ -128,7 +135,7 @@ class _Http(_Target):
 
 class _Postgres(_Target):
     kind: Literal["postgres"]
-    url: _Text
+    url: Annotated[_Text, AfterValidator(_postgres_url)]
 
 
 class _Redis(_Target):

@@ -1,0 +1,49 @@
+"""Types of settings, by what they take and what they refuse."""
+
+import pytest
+from chassis.setting_types import HttpUrl, Origin, check_readable
+from pydantic import TypeAdapter, ValidationError
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://a",
+        "https://a:8443/v1?x=1#y",
+        "postgresql://me:a%2Fb@h1:5432,h2:5433/x?host=/run",
+        "postgresql:///x?host=/run/postgresql",
+        "redis://:p@[::1]:6379/0",
+        "dns:///users:50051",
+        "smtp+starttls://me%40host:p@mail:587",
+        "https://host/who@where",
+    ],
+)
+def test_readable_urls(url: str) -> None:
+    """With several hosts, none, an IPv6 address, or what is only like a user."""
+    check_readable(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a:b", "http://a:65536", "http://u:p/q@h", "http://u:1/q@h", "http://u:p?q@h", "http://[a"]
+)
+def test_urls_that_end_too_early(url: str) -> None:
+    """And ports that are none."""
+    with pytest.raises(ValueError, match="its host or port cannot be read"):
+        check_readable(url)
+
+
+@pytest.mark.parametrize("url", ["x", " ", "javascript:alert(1)", "ftp://a", "https://", "https://a b"])
+def test_what_is_no_url_of_http(url: str) -> None:
+    """Links in mails, and calls, would lead nowhere, or worse."""
+    with pytest.raises(ValidationError, match="it is not http://host or https://host"):
+        TypeAdapter(HttpUrl).validate_python(url)
+
+
+@pytest.mark.parametrize(
+    "origin", ["null", "*", "https://a/", "https://a/b", "https://me@a", "text", "a.example"]
+)
+def test_what_is_no_origin(origin: str) -> None:
+    """Above all `null`, which any page in a sandboxed frame has."""
+    with pytest.raises(ValidationError, match="is not an origin"):
+        TypeAdapter(Origin).validate_python(origin)
+    assert TypeAdapter(Origin).validate_python("https://a:8443") == "https://a:8443"
