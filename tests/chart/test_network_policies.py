@@ -155,3 +155,28 @@ def test_production_closes_every_peer(render: Render) -> None:
         peers += [peer for rule in policy.get("egress", []) for peer in rule["to"]]
         assert {} not in peers
         assert {"namespaceSelector": {}} not in peers, name
+
+
+def test_scrapers_open_no_door_that_clients_are_named_for(render: Render) -> None:
+    """The gateway's metrics are on the port of its API; a list of scrapers that is empty lets no one in."""
+    clients = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}]
+    prometheus = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    by_default = policies(render({"networkPolicy": {"gatewayClients": clients}}))
+    named_too = policies(render({"networkPolicy": {"gatewayClients": clients, "metricsClients": prometheus}}))
+    closed = policies(render({"networkPolicy": {"gatewayClients": clients, "metricsClients": []}}))
+
+    everyone: Manifest = {"namespaceSelector": {}}
+    assert everyone not in [peer for rule in by_default["gateway"]["ingress"] for peer in rule["from"]]
+    assert everyone in [peer for rule in by_default["user-service"]["ingress"] for peer in rule["from"]]
+    assert prometheus in [rule["from"] for rule in named_too["gateway"]["ingress"]]
+    for policy in closed.values():
+        assert all(rule["from"] for rule in policy.get("ingress", ()))
+
+
+def test_a_redis_from_a_secret(render: Render) -> None:
+    """Its port is a value, since its URL is not known."""
+    found = policies(render({"redis": {"existingSecret": "redis", "port": 6380}}))
+
+    ports = {port["port"] for rule in found["gateway"]["egress"] for port in rule["ports"]}
+    assert 6380 in ports
+    assert 6379 not in ports

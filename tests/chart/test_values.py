@@ -39,6 +39,7 @@ def refused(helm: Any, *settings: str) -> str:
         ("profile=lax", "/profile"),
         ("redis.url=redis://user:password@redis", "/redis/url"),
         ("ingress.enabled=yes", "/ingress/enabled"),
+        ("networkPolicy.dns=null,networkPolicy.dns={}", "/networkPolicy/dns"),
     ],
 )
 def test_wrong_values_are_refused_with_their_path(helm: Any, setting: str, path: str) -> None:
@@ -74,6 +75,10 @@ STRICT = [
         ([*STRICT[:2]], "postgres.sslMode"),
         ([*STRICT[:3]], "redis.existingSecret"),
         ([*STRICT, "config.rateLimits=false"], "config.rateLimits"),
+        ([*STRICT, "postgres.sslMode=verify-ca"], "postgres.sslMode verify-full"),
+        ([*STRICT, "mail.url=smtp://mail"], "smtps:// or smtp+starttls://"),
+        (["services.auth-service.enabled=false"], "does not work without it"),
+        (["fullnameOverride=customer-portal-production-eu-vestibule"], "set fullnameOverride to at most 35"),
     ],
 )
 def test_values_that_do_not_fit_together_say_what_to_do(helm: Any, settings: list[str], advice: str) -> None:
@@ -131,7 +136,7 @@ def test_readme_is_up_to_date() -> None:
 SERVICES = [service.name for service in topology.SERVICES]
 POSSIBLE_VALUES = st.fixed_dictionaries(
     {
-        "fullnameOverride": st.sampled_from(["", "clinic", "a" * 40]),
+        "fullnameOverride": st.sampled_from(["", "clinic", "a" * 35]),
         "commonLabels": st.dictionaries(st.sampled_from(["team", "tier"]), st.sampled_from(["a", "b"])),
         "defaults": st.fixed_dictionaries(
             {

@@ -19,6 +19,14 @@
 {{ include "vestibule.fullname" .root }}-{{ .service }}
 {{- end }}
 
+{{/* A name of an object that Kubernetes bounds. With 35 characters before them, all names fit. Takes a dict of name and limit. */}}
+{{- define "vestibule.bounded.name" -}}
+{{- if gt (len .name) (int .limit) }}
+{{- fail (printf "the name %s has %d characters, and Kubernetes takes %d: set fullnameOverride to at most 35 characters." .name (len .name) (int .limit)) }}
+{{- end -}}
+{{ .name }}
+{{- end }}
+
 {{/* Labels of every object. Takes a dict of root and component. */}}
 {{- define "vestibule.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}

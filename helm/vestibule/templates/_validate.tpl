@@ -8,7 +8,7 @@
 {{- end }}
 
 {{- define "vestibule.redis.port" -}}
-{{- if .Values.redis.existingSecret }}6379{{ else }}{{ include "vestibule.url.port" .Values.redis.url }}{{ end -}}
+{{- if .Values.redis.existingSecret }}{{ .Values.redis.port }}{{ else }}{{ include "vestibule.url.port" .Values.redis.url }}{{ end -}}
 {{- end }}
 
 {{- define "vestibule.smtp.port" -}}
@@ -34,6 +34,11 @@
 {{- fail (printf "postgres.maxConnections is %d, but at their most the pods open %d connections (auth-service, user-service and knowledge-service where it is on: twice maxReplicas + 1, because in a rollout the old ones serve on, times postgres.poolMax + 1; health-aggregator: twice replicas + 1, times 3; plus postgres.reservedConnections). Raise max_connections and postgres.maxConnections, or lower poolMax or maxReplicas." (int .Values.postgres.maxConnections) $needed) }}
 {{- end }}
 {{- $known := include "vestibule.architecture.whole" . | fromYaml }}
+{{- range $service := list "auth-service" "gateway" "health-aggregator" "user-service" }}
+{{- if not (dig $service "enabled" true $root.Values.services) }}
+{{- fail (printf "services.%s.enabled: the system does not work without it. To have none of its pods, set services.%s.autoscaling.enabled to false and services.%s.replicas to 0." $service $service $service) }}
+{{- end }}
+{{- end }}
 {{- range $service := keys .Values.services | sortAlpha }}
 {{- if not (hasKey $known $service) }}
 {{- fail (printf "services.%s is not a service: the services are %s." $service (keys $known | sortAlpha | join ", ")) }}
@@ -56,11 +61,14 @@
 {{- if not (hasPrefix "https://" .Values.config.publicUrl) }}
 {{- fail "profile: strict needs a config.publicUrl that begins with https://." }}
 {{- end }}
-{{- if not (hasPrefix "verify-" .Values.postgres.sslMode) }}
+{{- if ne .Values.postgres.sslMode "verify-full" }}
 {{- fail "profile: strict needs postgres.sslMode verify-full: no service starts without TLS to Postgres." }}
 {{- end }}
 {{- if not .Values.redis.existingSecret }}
 {{- fail "profile: strict needs redis.existingSecret: a secret whose url is rediss:// with a password." }}
+{{- end }}
+{{- if hasPrefix "smtp://" .Values.mail.url }}
+{{- fail "profile: strict needs a mail.url that begins with smtps:// or smtp+starttls://: no service starts with mails that may go without TLS." }}
 {{- end }}
 {{- if not .Values.config.rateLimits }}
 {{- fail "profile: strict needs config.rateLimits." }}
