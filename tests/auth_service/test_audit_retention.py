@@ -16,6 +16,7 @@ from chassis.clock import SystemClock
 from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
 
+from chassis import exits
 from tests.auth_service.command_line import Environment, ran
 from tests.auth_service.conftest import MASTER_KEY
 from tests.auth_service.service import Service
@@ -157,7 +158,10 @@ async def test_who_may_not(
     await _seven_entries(service, pool)
     writer = six_years | {"AUTH_MIGRATION_POSTGRES_URL": emptied_database.url("auth_service")}
     hasty = six_years | {"PROFILE": "strict", "AUTH_AUDIT_RETENTION_YEARS": "5"}
-    for environment, status, problem in ((writer, 2, "set auth_owner's"), (hasty, 1, "is less than 6")):
+    for environment, status, problem in (
+        (writer, 2, "set auth_owner's"),
+        (hasty, exits.CONFIG, "is less than 6"),
+    ):
         ended, said = await ran(environment, "audit", "prune")
         assert (ended, problem in said) == (status, True), said
 

@@ -79,7 +79,7 @@ async def test_a_failure_after_it_cuts_the_connection(echo: Echo, capsys: pytest
     """A client never takes half of the content for the whole, and the log says why it was cut."""
     body = {"parts": 3, "part_bytes": 10, "pause_milliseconds": 100, "fail_at": 2}
     received = b""
-    with pytest.raises(httpx.TransportError):
+    with pytest.raises(httpx.RemoteProtocolError):
         async with echo.http.stream("POST", PLAY, json=body, headers=bearer(echo)) as response:
             async for chunk in response.aiter_raw():
                 received += chunk

@@ -9,8 +9,7 @@ get megabytes after its token was revoked, out of the kernel's buffer.
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -26,8 +25,17 @@ UNSENT_BYTES_MAX = 128 * 1024
 _RESET = struct.pack("ii", 1, 0)
 """`SO_LINGER` for a close that sends nothing more."""
 
-Abort = Callable[[], None]
-"""Ends a connection at once, without what is still to be sent: an extension of ASGI, by `ABORT_EXTENSION`."""
+
+class Abort(Protocol):
+    """Ends a connection at once: an extension of ASGI, by `ABORT_EXTENSION`."""
+
+    def __call__(self, *, reset: bool = False) -> None:
+        """Ends it, without what this process has still to send.
+
+        Args:
+            reset: Also without what the kernel has; the client sees an error in place of an end.
+        """
+        ...
 
 
 class StreamedAnswerProtocol(HeadLimitProtocol):
@@ -54,13 +62,13 @@ class StreamedAnswerProtocol(HeadLimitProtocol):
         if transport.is_closing() and transport.get_write_buffer_size():
             self.loop.call_later(CLOSE_SECONDS, transport.abort)
 
-    def _abort(self) -> None:
+    def _abort(self, *, reset: bool = False) -> None:
         cycle = self._answering
         if cycle is not None:
             cycle.disconnected = True
             cycle.message_event.set()
         connection = self.transport.get_extra_info("socket")
-        if connection is not None:
+        if reset and connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncGenerator
 
 import structlog
-from chassis.errors import DeadlineExceeded, ServiceError
+from chassis.errors import DeadlineExceeded, Kind, ServiceError
 from google.api.httpbody_pb2 import HttpBody
 
 from gateway.http.media_type import is_media_type
@@ -57,7 +57,9 @@ class ContentStream:
             cut = await send_parts(self._parts(), self._request, send, self._stream)
         except _CutError:
             if self._request.abort is not None:
-                self._request.abort()
+                error = self._messages.end.error
+                # Without its token the client gets nothing more, not even what is in buffers.
+                self._request.abort(reset=error is not None and error.kind is Kind.UNAUTHENTICATED)
             return
         if cut is not None:
             self._messages.end = cut

@@ -45,7 +45,7 @@ async def send_parts(
         if not _any_done(tasks):
             await asyncio.wait(tasks, timeout=LAST_PART_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if not _any_done(tasks) and request.abort is not None:
-            request.abort()
+            request.abort(reset=True)
         complete = sent.done()
     finally:
         for task in tasks:
