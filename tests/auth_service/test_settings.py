@@ -53,7 +53,7 @@ def test_what_is_refused(
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PUBLIC_URL", "http://id.example.com"), ("AUTH_PASSKEY_ORIGINS", "http://id.example.com")],
+    [("PUBLIC_URL", "HTTP://id.example.com"), ("AUTH_PASSKEY_ORIGINS", "http://id.example.com")],
 )
 def test_what_the_strict_profile_refuses(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """Pages without TLS, beside an issuer with it."""

@@ -119,6 +119,7 @@ def test_authorities_of_redis(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         "postgresql://h:hush/x",
         "https://me:1/hush@h",
         "http://[hush/",
+        "smtp://me:x@hush/hush@h",
     ],
 )
 def test_no_part_of_a_password_is_printed(

@@ -42,12 +42,14 @@ def check_readable(url: str) -> None:
     Raises:
         ValueError: they cannot be read; the message has nothing of the URL.
     """
-    rest = url.partition("://")[2]
+    scheme, slashes, rest = url.partition("://")
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
     hosts = authority.rpartition("@")[2].split(",")  # Of Postgres there may be several.
     ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
-    ends_early = "@" not in authority and ":" in authority and "@" in rest
-    if ends_early or not all(map(_is_port, ports)) or not _is_parsed(url):
+    # A path of HTTP may have an @; what follows a user, or is no HTTP, may not.
+    may_have_at = scheme.lower() in ("http", "https") and ":" not in authority and "@" not in authority
+    ends_early = "@" in rest[len(authority) :] and not may_have_at
+    if (not slashes and "@" in url) or ends_early or not all(map(_is_port, ports)) or not _is_parsed(url):
         raise ValueError(
             "its host or port cannot be read: in a user or password write / ? # @ as %2F %3F %23 %40;"
             " ports go up to 65535"
@@ -78,10 +80,13 @@ HttpUrl = Annotated[str, AfterValidator(_is_http)]
 
 
 def _is_origin(value: str) -> str:
+    if "@" in value:
+        raise ValueError("it is not an origin: no user belongs into it")
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{value!r} is not an origin, which is scheme://host or scheme://host:port")
-    if value != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
+    check_readable(value)
+    if value != f"{parts.scheme}://{parts.netloc}":
         raise ValueError(f"{value!r} is not an origin: it ends after host and port, without a /")
     return value
 

@@ -28,7 +28,7 @@ class EnvironmentSettings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _has_readable_urls(cls, value: object) -> object:
-        if isinstance(value, str) and "://" in value:
+        if isinstance(value, str) and ("://" in value or (":/" in value and "@" in value)):
             check_readable(value)
         return value
 

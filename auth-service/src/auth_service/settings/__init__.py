@@ -249,11 +249,11 @@ class AuthSettings(GrpcServiceSettings):
                 found.append(f"{name} is not safe: it was not drawn at random: `openssl rand -base64 32`")
         if self.is_strict and not self.issuer.startswith("https://"):
             found.append("AUTH_ISSUER is not an https:// URL: links in mails and the tokens' issuer need one")
-        if self.is_strict and (self.public_url or "").startswith("http:"):
+        if self.is_strict and (self.public_url or "").lower().startswith("http:"):
             found.append("PUBLIC_URL is not an https:// URL: links in mails lead there")
-        if self.is_strict and any(origin.startswith("http:") for origin in self.passkey_origins):
+        if self.is_strict and any(origin.lower().startswith("http:") for origin in self.passkey_origins):
             found.append("AUTH_PASSKEY_ORIGINS has an origin without https://: pages there could be changed")
-        if self.is_strict and (self.breached_passwords_url or "").startswith("http:"):
+        if self.is_strict and (self.breached_passwords_url or "").lower().startswith("http:"):
             found.append("AUTH_BREACHED_PASSWORDS_URL is not an https:// URL: answers could be changed")
         if self.is_strict and is_too_short(self.audit_retention_years):
             found.append(TOO_SHORT)
