@@ -4,14 +4,14 @@ import time
 from collections.abc import AsyncGenerator
 
 import structlog
-from chassis.errors import DeadlineExceeded, Kind, ServiceError
+from chassis.errors import DeadlineExceeded, ServiceError
 from google.api.httpbody_pb2 import HttpBody
 
 from gateway.http.media_type import is_media_type
 from gateway.http.request import Request
 from gateway.http.response import Header, Send
 from gateway.streams.delivery import send_parts
-from gateway.streams.ends import FINISHED, End
+from gateway.streams.ends import FINISHED, End, is_for_the_token
 from gateway.streams.service_messages import ServiceMessages
 
 log = structlog.get_logger()
@@ -57,9 +57,7 @@ class ContentStream:
             cut = await send_parts(self._parts(), self._request, send, self._stream)
         except _CutError:
             if self._request.abort is not None:
-                error = self._messages.end.error
-                # Without its token the client gets nothing more, not even what is in buffers.
-                self._request.abort(reset=error is not None and error.kind is Kind.UNAUTHENTICATED)
+                self._request.abort(reset=is_for_the_token(self._messages.end))
             return
         if cut is not None:
             self._messages.end = cut

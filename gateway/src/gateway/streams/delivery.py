@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.http.request import Request
 from gateway.http.response import Send
-from gateway.streams.ends import CLIENT_GONE, End
+from gateway.streams.ends import CLIENT_GONE, End, is_for_the_token
 from gateway.streams.open_stream import OpenStream
 
 LAST_PART_SECONDS = 1.0
@@ -45,7 +45,7 @@ async def send_parts(
         if not _any_done(tasks):
             await asyncio.wait(tasks, timeout=LAST_PART_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if not _any_done(tasks) and request.abort is not None:
-            request.abort(reset=True)
+            request.abort(reset=over is not None and is_for_the_token(over))
         complete = sent.done()
     finally:
         for task in tasks:

@@ -76,6 +76,11 @@ def ends_many(end: End) -> bool:
     return end is DRAINING or (end.error is not None and end.error.kind is Kind.UNAVAILABLE)
 
 
+def is_for_the_token(end: End) -> bool:
+    """Returns whether the token ended the stream: its client gets nothing more, not even from buffers."""
+    return end.error is not None and end.error.kind is Kind.UNAUTHENTICATED
+
+
 def close_of(end: End) -> tuple[int, str]:
     """Returns a WebSocket's close code and reason."""
     error = end.error

@@ -12,7 +12,10 @@ _CLOSED_STATES = frozenset({7, 8})
 
 
 def limit_receive_buffer(transport: asyncio.BaseTransport) -> None:
-    """Bounds what the kernel may hold that is not read; for what is not sent, HTTP has a bound already."""
+    """Bounds what the kernel may hold that is not read.
+
+    What it may hold unsent is bounded for every connection (`chassis.http.streamed_answers`).
+    """
     connection = transport.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
