@@ -4,22 +4,25 @@ import asyncio
 import re
 from datetime import timedelta
 from email.headerregistry import Address
+from email.message import EmailMessage
 
 from auth_service.adapters.mail.composer import Composer
 from auth_service.adapters.mail.sender import MailDelivery
 from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
 from auth_service.adapters.postgres.mails import MailQueueListener
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from auth_service.domain.mail import MailKind
+from auth_service.domain.mail import MailKind, OutgoingMail
 from auth_service.usecases.mail_delivery import SendMails
 from chassis.clock import SystemClock
 from chassis.ids import uuid7
 from devstack.database import Database as DevelopmentDatabase
+from structlog.testing import capture_logs
 from vestibule.auth.v1 import email_service_pb2
 
 from tests.auth_service.adapters.mail_server import MailServer
 from tests.auth_service.conftest import MAIL_TOKENS
 from tests.auth_service.service import Service
+from tests.components import changed
 
 PEOPLE = 5
 
@@ -30,6 +33,32 @@ def sender(service: Service, port: int) -> SendMails:
     carrier = SmtpCarrier(SmtpServer.of(f"smtp://127.0.0.1:{port}"), "vestibule.test")
     post = MailDelivery(Composer(sender, "https://id.example", SystemClock(), "en"), carrier)
     return SendMails(PostgresUnitsOfWork(service.pool), MAIL_TOKENS, post)
+
+
+async def test_a_fault_in_one_mail_keeps_no_other_waiting(service: Service) -> None:
+    """The log says where it is, without its text, which may hold the address."""
+    server = MailServer()
+    async with server.running():
+        sending = sender(service, server.port)
+        delivery = sending.sender
+        assert isinstance(delivery, MailDelivery)
+
+        def compose(mail: OutgoingMail) -> EmailMessage:
+            if mail.to == "user-0@example.com":
+                raise ValueError(f"cannot write to {mail.to}")
+            return delivery.compose(mail)
+
+        for number in range(PEOPLE):
+            await service.register(f"user-{number}@example.com")
+        with capture_logs() as logs:
+            await changed(sending, sender=changed(delivery, compose=compose))()
+
+    assert len(server.taken) == PEOPLE - 1
+    assert await service.count("mails") == 1
+    (line,) = [line for line in logs if line["event"] == "mail failed; retrying"]
+    assert line["error"] == "ValueError"
+    assert "test_mail_outage.py" in line["at"]
+    assert "user-0@" not in str(logs)
 
 
 async def test_mails_wait_for_the_server(service: Service) -> None:
