@@ -122,16 +122,12 @@ class _Failures:
         self._reason: str | None = None
 
     def report(self, error: Exception) -> None:
-        is_foreseen = isinstance(error, ServiceError)
-        reason = error.reason if isinstance(error, ServiceError) else type(error).__name__
+        if isinstance(error, ServiceError):
+            write, reason, cause = log.warning, error.reason, error.__cause__
+        else:
+            write, reason, cause = log.error, type(error).__name__, error
         if reason != self._reason:
-            write = log.warning if is_foreseen else log.error
-            write(
-                "job failed; retrying",
-                job=self.name,
-                reason=reason,
-                exc_info=error.__cause__ if is_foreseen else error,
-            )
+            write("job failed; retrying", job=self.name, reason=reason, exc_info=cause)
         self._reason = reason
 
     def over(self) -> None:

@@ -26,7 +26,7 @@ def check_default_authorities(file: Path | None) -> None:
     """
     if file is not None:
         _open(file, "SSL_CERT_FILE")
-        if b"-----BEGIN " not in file.read_bytes():  # Loading it would take 20 ms.
+        if b"CERTIFICATE-----" not in file.read_bytes():  # Loading it would take 20 ms.
             raise ssl.SSLError(ssl.SSL_ERROR_SSL, f"SSL_CERT_FILE {file} holds no certificate in PEM")
 
 

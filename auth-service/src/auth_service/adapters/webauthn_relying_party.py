@@ -163,10 +163,9 @@ class WebauthnRelyingParty:
         """Returns what the passkey signed; None when it did not."""
         import webauthn  # noqa: PLC0415
 
-        parsed = webauthn.helpers.parse_authentication_credential_json(dict(assertion))
         verified = _verified(
             lambda: webauthn.verify_authentication_response(
-                credential=parsed,
+                credential=dict(assertion),
                 expected_challenge=challenge,
                 expected_rp_id=self._party_id,
                 expected_origin=self._origins,
@@ -176,7 +175,10 @@ class WebauthnRelyingParty:
                 require_user_verification=True,
             )
         )
-        if verified is None or passkey is None or _is_of_a_frame(parsed.response.client_data_json):
+        if verified is None or passkey is None:
+            return None
+        parsed = webauthn.helpers.parse_authentication_credential_json(dict(assertion))
+        if _is_of_a_frame(parsed.response.client_data_json):
             return None
         return Signed(sign_count=verified.new_sign_count, is_backed_up=verified.credential_backed_up)
 

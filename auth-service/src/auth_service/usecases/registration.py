@@ -23,7 +23,7 @@ from auth_service.domain.user import User, UserDirectory
 BATCH = 500
 
 FAILURES_MAX = 5
-"""After how many failures a run ends: most likely all would fail."""
+"""After how many failures a run ends: most likely user-service is unreachable, and all would fail."""
 
 STALE = timedelta(minutes=10)
 
@@ -219,7 +219,7 @@ class FinishStaleRegistrations(Component):
         """Returns how many were finished. One that cannot be does not keep the others waiting.
 
         Raises:
-            ServiceError: `FAILURES_MAX` could not be, as when user-service is unreachable, or fewer.
+            ServiceError: one could not be, or several. After `FAILURES_MAX` of them the run ends.
         """
         async with self.units.statements() as unit:
             waiting = await unit.credentials.pending_before(self.clock.now() - STALE, BATCH)
