@@ -74,15 +74,13 @@ postgres: {{ . | quote }}
 {{- with .root.Values.redis.caSecret }}
 redis: {{ . | quote }}
 {{- end }}
+{{- with .root.Values.trust.caSecret }}
+trust: {{ . | quote }}
+{{- end }}
 {{- end }}
 {{- if eq .component "auth-service" }}
 {{- with .root.Values.mail.caSecret }}
 mail: {{ . | quote }}
-{{- end }}
-{{- end }}
-{{- if not (has .component (list "migration" "audit")) }}
-{{- with .root.Values.trust.caSecret }}
-trust: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -39,13 +39,29 @@
 {{- fail (printf "services.%s.enabled: the system does not work without it. To have none of its pods, set services.%s.autoscaling.enabled to false and services.%s.replicas to 0." $service $service $service) }}
 {{- end }}
 {{- end }}
+{{- /* A key that is null is gone for the schema, and Kubernetes takes a list that is null for everything. */}}
+{{- range $name, $list := dict "networkPolicy.dns" .Values.networkPolicy.dns "webhooks.ports" .Values.webhooks.ports "knowledge.sources.ports" .Values.knowledge.sources.ports }}
+{{- if not $list }}
+{{- fail (printf "%s is null, which would open the network policy to everything: list what is meant, or leave it out for the default." $name) }}
+{{- end }}
+{{- end }}
+{{- $labels := list .Values.commonLabels }}
 {{- range $service := keys .Values.services | sortAlpha }}
 {{- if not (hasKey $known $service) }}
 {{- fail (printf "services.%s is not a service: the services are %s." $service (keys $known | sortAlpha | join ", ")) }}
 {{- end }}
-{{- $scaling := (include "vestibule.service.values" (dict "root" $root "service" $service) | fromYaml).autoscaling }}
+{{- $values := include "vestibule.service.values" (dict "root" $root "service" $service) | fromYaml }}
+{{- $labels = append $labels $values.podLabels }}
+{{- $scaling := $values.autoscaling }}
 {{- if and $scaling.enabled (gt (int $scaling.minReplicas) (int $scaling.maxReplicas)) }}
 {{- fail (printf "autoscaling of %s: minReplicas is %d and maxReplicas %d. Raise maxReplicas or lower minReplicas, in services.%s.autoscaling or defaults.autoscaling." $service (int $scaling.minReplicas) (int $scaling.maxReplicas) $service) }}
+{{- end }}
+{{- end }}
+{{- range $given := $labels }}
+{{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" }}
+{{- if hasKey ($given | default dict) $label }}
+{{- fail (printf "commonLabels and podLabels may not have %s: Services and network policies select pods by it." $label) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if and .Values.postgres.caSecret (has .Values.postgres.sslMode (list "disable" "allow" "prefer")) }}
