@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import pytest
 from auth_service.settings import AuditSettings, AuthSettings, KeySettings, PruneSettings
 from chassis.settings import (
+    EnvironmentSettings,
     GrpcServiceSettings,
     MigrationSettings,
     ProvisionSettings,
@@ -43,6 +44,9 @@ SERVICES: list[type[BaseSettings]] = [
     MigrationSettings,
     ProvisionSettings,
 ]
+
+
+OURS = {each.__module__.partition(".")[0] for each in SERVICES}
 
 
 class StockSettings(GrpcServiceSettings):
@@ -108,6 +112,17 @@ def test_authorities_of_redis(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setenv("REDIS_URL", "redis://me:hush@127.0.0.1:6379/0")
     said = refusal(capsys)
     assert said.strip() == "settings: REDIS_CA_FILE is set, but REDIS_URL has no TLS: write rediss://"
+
+
+def test_every_class_of_settings_looks_at_its_urls() -> None:
+    """By what it derives from, so that a new one does too."""
+    derived = set(BaseSettings.__subclasses__())
+    while more := {each for known in derived for each in known.__subclasses__()} - derived:
+        derived |= more
+    ours = {each for each in derived if each.__module__.partition(".")[0] in OURS}
+
+    assert set(SERVICES) <= ours
+    assert [each for each in ours if not issubclass(each, EnvironmentSettings)] == []
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.__name__)
