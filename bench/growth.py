@@ -13,15 +13,17 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import orjson
+from chassis.grpc.paging import requested_page
 from devstack.stack import Stack
-from user_service.domain.listing import Cursor, Filter, Sort
-from user_service.transport import page_cursor
+from user_service.domain.listing import Filter, Sort
+from vestibule.users.v1.user_service_pb2 import ListUsersRequest
 
 from bench import audit, plans, population, report
 from bench.contestants import ADMIN
@@ -99,8 +101,9 @@ class PopulatedSystem:
         query = "SELECT id, created_at FROM users.users ORDER BY created_at DESC, id DESC OFFSET $1 LIMIT 1"
         row = population.fetch(self.stack.database, query, PAGE // 2)[0]
         pages = self.users // PAGE
-        place = Cursor(sort=Sort.CREATED_AT, key=row[1], user_id=row[0], page=pages)
-        return page_cursor.encode(place, Filter())
+        request = ListUsersRequest(page=pages, page_size=PAGE)
+        page = requested_page(request, UUID, *astuple(Filter()), Sort.CREATED_AT)
+        return page.pagination(self.users, [row[1], row[0]]).next_cursor
 
     def _ask(self, step: str, path: str) -> Any:
         return self._timed(step, "GET", path, token=self._admin)

@@ -112,11 +112,11 @@ async def test_admins_see_clients(service: Service) -> None:
     """While they are there."""
     await service.register()
     await service.login()
-    found = await service.use_cases.audit.list_audit_events(
+    entries, _ = await service.use_cases.audit.list_audit_events(
         wanted=AuditFilter(),
-        page=1,
-        page_size=20,
-        cursor=None,
+        below=None,
+        offset=0,
+        limit=20,
     )
 
-    assert {each.entry.ip for each in found.entries} == {HERE}
+    assert {each.entry.ip for each in entries} == {HERE}

@@ -144,8 +144,12 @@ async def test_anothers_sessions(service: LocalService, admin: Caller) -> None:
     bob = await service.user(BOB)
     tokens = [await service.sign_in(BOB) for _ in range(3)]
     access = service.user_access
-    page = await access.list_user_sessions(user_id=bob, page=2, page_size=2, caller=admin)
-    assert (len(page.sessions), page.total) == (1, 3)
+    listed, total = await access.list_user_sessions(user_id=bob, below=None, offset=0, limit=2, caller=admin)
+    older, _ = await access.list_user_sessions(
+        user_id=bob, below=listed[-1].id, offset=0, limit=2, caller=admin
+    )
+    assert (len(listed), len(older), total) == (2, 1, 3)
+    assert older[0].id < listed[-1].id < listed[0].id
     assert (await service.database.actions())[-1] == ("auth.user_sessions_read", "success")
 
     for _ in range(2):
@@ -196,7 +200,7 @@ async def test_unknown_users(service: LocalService, admin: Caller) -> None:
     (pending,) = {row.user_id for row in await service.database.rows("credentials")} - {admin.user_id}
     for user_id in (uuid7(), pending):
         for call in (
-            access.list_user_sessions(user_id=user_id, page=1, page_size=20, caller=admin),
+            access.list_user_sessions(user_id=user_id, below=None, offset=0, limit=21, caller=admin),
             access.end_user_sessions(user_id=user_id, caller=admin),
             access.remove_user_mfa(user_id=user_id, caller=admin),
         ):

@@ -8,7 +8,7 @@ from chassis.identity.role import Role
 from chassis.postgres.pool import Pool
 from user_service.domain.audit import Action, entry
 from user_service.domain.errors import EmailTaken
-from user_service.domain.listing import Cursor, Filter, Sort, cursor_after
+from user_service.domain.listing import Filter, Position, Sort, position
 from user_service.domain.tombstone import Tombstone
 from user_service.domain.user import User
 
@@ -173,23 +173,21 @@ async def test_orders(stored: Stored, sort: Sort) -> None:
             (_key(user, sort) for user in users), reverse=sort is Sort.CREATED_AT_DESCENDING
         )
         for index, user in enumerate(rows):
-            cursor = cursor_after(user, sort, 1)
+            after = position(user, sort)
             assert rows[index + 1 : index + 4] == await unit.users.page(
-                Filter(), sort, after=cursor, offset=0, limit=3
+                Filter(), sort, after=after, offset=0, limit=3
             )
         assert rows[2:5] == await unit.users.page(Filter(), sort, after=None, offset=2, limit=3)
 
 
-async def test_cursor_of_an_erased_row(stored: Stored) -> None:
+async def test_position_of_an_erased_row(stored: Stored) -> None:
     """It still marks its position."""
     users = [a_user(created_at=LONG_AGO + timedelta(seconds=number)) for number in range(3)]
     await stored.add(*users)
-    cursor = Cursor(
-        sort=Sort.CREATED_AT, key=LONG_AGO + timedelta(milliseconds=500), user_id=a_user().id, page=1
-    )
+    after = Position(LONG_AGO + timedelta(milliseconds=500), a_user().id)
 
     async with stored.units.transaction() as unit:
-        rows = await unit.users.page(Filter(), Sort.CREATED_AT, after=cursor, offset=0, limit=10)
+        rows = await unit.users.page(Filter(), Sort.CREATED_AT, after=after, offset=0, limit=10)
 
     assert users[1:] == rows
 
@@ -250,4 +248,4 @@ async def test_the_count_is_up_to_date(stored: Stored) -> None:
 
 
 def _key(user: User, sort: Sort) -> tuple[object, ...]:
-    return (cursor_after(user, sort, 1).key, user.id)
+    return (position(user, sort).key, user.id)

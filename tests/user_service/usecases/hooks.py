@@ -51,7 +51,9 @@ class Hooks:
     async def deliveries(self, webhook: Webhook) -> list[Any]:
         """Returns the deliveries to an endpoint, the newest first."""
         listed = ListWebhookDeliveries(self.ports.units)
-        found, _ = await listed(caller=self.caller, webhook_id=webhook.id, state=None, page=1, page_size=100)
+        found, _ = await listed(
+            caller=self.caller, webhook_id=webhook.id, state=None, below=None, offset=0, limit=100
+        )
         return found
 
     async def make_due(self) -> None:

@@ -192,7 +192,9 @@ class SessionRepository(Protocol):
         """Whether a user's session is open."""
         ...
 
-    async def open_sessions(self, user_id: UUID, limit: int, offset: int = 0) -> Sequence[Session]:
+    async def open_sessions(
+        self, user_id: UUID, limit: int, *, offset: int = 0, below: UUID | None = None
+    ) -> Sequence[Session]:
         """Returns a user's open sessions, the newest first."""
         ...
 

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from chassis.grpc.paging import cut
 from chassis.grpc.timestamps import requested_time, timestamp
 from chassis.idempotency.interceptor import current_idempotency
 from chassis.identity.caller import current_caller
@@ -11,7 +12,6 @@ from vestibule.auth.v1 import api_key_service_pb2 as pb
 from vestibule.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceServicer
 
 from auth_service.domain.api_key import ApiKey
-from auth_service.transport.paging import cut
 from auth_service.usecases.api_keys import CreateApiKey, ListApiKeys, RevokeApiKey
 from auth_service.usecases.ports import Ports
 

@@ -1,21 +1,20 @@
 """`vestibule.auth.v1.AuditService`: the audit chain, for admins."""
 
+from dataclasses import astuple
 from typing import Any
 from uuid import UUID
 
+from chassis.grpc.paging import requested_page
 from chassis.grpc.timestamps import requested_time
-from vestibule.api.v1.pagination_pb2 import Pagination
 from vestibule.auth.v1 import audit_service_pb2 as pb
 from vestibule.auth.v1.audit_service_pb2_grpc import AuditServiceServicer
 
 from auth_service.domain.audit import AuditFilter
 from auth_service.transport import messages
-from auth_service.usecases.audit import AuditPage, ListAuditEvents
+from auth_service.usecases.audit import ListAuditEvents
 from auth_service.usecases.audit_heads import ListAuditHeads
 from auth_service.usecases.audit_verification import FindAuditBeginning, VerifyAuditEvents
 from auth_service.usecases.ports import Ports
-
-PAGE_SIZE = 20
 
 
 class AuditServicer(AuditServiceServicer):
@@ -32,15 +31,13 @@ class AuditServicer(AuditServiceServicer):
         self, request: pb.ListAuditEventsRequest, context: Any
     ) -> pb.ListAuditEventsResponse:
         """Lists entries, the newest first."""
-        found = await self.list_audit_events(
-            wanted=_filter(request),
-            page=request.page or 1,
-            page_size=request.page_size or PAGE_SIZE,
-            cursor=request.cursor if request.HasField("cursor") else None,
+        wanted = _filter(request)
+        requested = requested_page(request, _sequence, *astuple(wanted))
+        entries, total = await self.list_audit_events(
+            wanted=wanted, below=requested.after, offset=requested.offset, limit=requested.limit
         )
-        return pb.ListAuditEventsResponse(
-            events=[messages.audit_event(entry) for entry in found.entries], pagination=_pagination(found)
-        )
+        shown, pagination = requested.page(entries, total, lambda entry: entry.sequence)
+        return pb.ListAuditEventsResponse(events=map(messages.audit_event, shown), pagination=pagination)
 
     async def VerifyAuditEvents(
         self, request: pb.VerifyAuditEventsRequest, context: Any
@@ -81,13 +78,8 @@ def _filter(request: pb.ListAuditEventsRequest) -> AuditFilter:
     )
 
 
-def _pagination(found: AuditPage) -> Pagination:
-    return Pagination(
-        page=found.page,
-        page_size=found.page_size,
-        total_items=found.total,
-        total_pages=found.total_pages,
-        has_next=found.next_cursor is not None,
-        has_prev=found.page > 1,
-        next_cursor=found.next_cursor,
-    )
+def _sequence(text: str) -> int:
+    sequence = int(text)
+    if not 0 <= sequence < 2**63:
+        raise ValueError("not the number of an entry")
+    return sequence

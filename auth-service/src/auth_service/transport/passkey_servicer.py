@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from chassis.grpc.paging import cut
 from chassis.grpc.timestamps import timestamp
 from chassis.idempotency.interceptor import current_idempotency
 from chassis.identity.caller import current_caller
@@ -15,7 +16,6 @@ from vestibule.auth.v1.passkey_service_pb2_grpc import PasskeyServiceServicer
 
 from auth_service.domain.passkey import Passkey
 from auth_service.transport import messages
-from auth_service.transport.paging import cut
 from auth_service.usecases.passkey_login import BeginPasskeyLogin, LoginWithPasskey
 from auth_service.usecases.passkeys import AddPasskey, BeginPasskey, ListPasskeys, RemovePasskey
 from auth_service.usecases.ports import Ports

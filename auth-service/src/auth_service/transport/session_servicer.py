@@ -3,13 +3,13 @@
 from typing import Any
 from uuid import UUID
 
+from chassis.grpc.paging import cut
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from vestibule.auth.v1 import session_service_pb2 as pb
 from vestibule.auth.v1.session_service_pb2_grpc import SessionServiceServicer
 
 from auth_service.transport import messages
-from auth_service.transport.paging import cut
 from auth_service.usecases.ports import Ports
 from auth_service.usecases.sessions import EndSession, ListSessions
 

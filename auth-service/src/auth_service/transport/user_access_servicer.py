@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.errors import Invalid
+from chassis.grpc.paging import requested_page
 from chassis.grpc.roles import ROLES
 from chassis.idempotency.interceptor import current_idempotency
 from chassis.identity.caller import current_caller
@@ -11,7 +12,7 @@ from google.protobuf.empty_pb2 import Empty
 from vestibule.auth.v1 import user_access_service_pb2 as pb
 from vestibule.auth.v1.user_access_service_pb2_grpc import UserAccessServiceServicer
 
-from auth_service.transport import messages, paging
+from auth_service.transport import messages
 from auth_service.usecases.ports import Ports
 from auth_service.usecases.sessions import EndAllSessions
 from auth_service.usecases.user_access import EndUserSessions, InviteUser, ListUserSessions, RemoveUserMfa
@@ -47,17 +48,18 @@ class UserAccessServicer(UserAccessServiceServicer):
     ) -> pb.ListUserSessionsResponse:
         """Lists a user's open sessions."""
         caller = current_caller()
-        found = await self.list_user_sessions(
+        requested = requested_page(request, UUID, request.user_id)
+        sessions, total = await self.list_user_sessions(
             user_id=UUID(request.user_id),
-            page=paging.decode_cursor(request.cursor)[0] if request.cursor else request.page or 1,
-            page_size=request.page_size or paging.PAGE_SIZE,
+            below=requested.after,
+            offset=requested.offset,
+            limit=requested.limit,
             caller=caller,
         )
-        more = found.number * found.size < found.total and len(found.sessions) > 0
-        following = paging.encode_cursor(found.number + 1, found.sessions[-1].id) if more else None
+        shown, pagination = requested.page(sessions, total, lambda session: session.id)
         return pb.ListUserSessionsResponse(
-            sessions=[messages.session(each, caller.session_id) for each in found.sessions],
-            pagination=paging.pagination(found.number, found.size, found.total, next_cursor=following),
+            sessions=[messages.session(each, caller.session_id) for each in shown],
+            pagination=pagination,
         )
 
     async def EndUserSessions(self, request: pb.EndUserSessionsRequest, context: Any) -> Empty:

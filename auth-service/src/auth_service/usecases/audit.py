@@ -1,14 +1,10 @@
 """The audit log: recording entries and listing them."""
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 
 from chassis.component import Component
-from chassis.dataclass import dataclass
-from chassis.errors import Invalid, Unavailable
-from chassis.filter_mark import filter_mark
+from chassis.errors import Unavailable
 from chassis.identity.audit_client import neutral_request_id
 
 from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry
@@ -54,76 +50,22 @@ class RecordAudit(Component):
         return replace(entry, ip=client.ip, user_agent=client.user_agent, request_id=request_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditPage:
-    """A page of entries, and its place in the list."""
-
-    entries: Sequence[ChainedEntry]
-    page: int
-    page_size: int
-    total: int
-    next_cursor: str | None
-
-    @property
-    def total_pages(self) -> int:
-        """Pages in the whole list."""
-        return -(-self.total // self.page_size)
-
-
 class ListAuditEvents(Component):
     """Lists entries of the chain, the newest first."""
 
     units: UnitsOfWork
 
     async def __call__(
-        self, *, wanted: AuditFilter, page: int, page_size: int, cursor: str | None
-    ) -> AuditPage:
-        """Returns a page.
+        self, *, wanted: AuditFilter, below: int | None, offset: int, limit: int
+    ) -> tuple[Sequence[ChainedEntry], int]:
+        """Returns entries, and how many there are.
 
         Args:
             wanted: Which entries.
-            page: The page's number, from 1.
-            page_size: Entries per page.
-            cursor: The end of the page before; wins over `page`.
-
-        Raises:
-            Invalid: the cursor is not one of ours, or was made for other filters.
+            below: Begin after the entry of this sequence; None begins with the newest.
+            offset: Entries to leave out first.
+            limit: Return no more than these.
         """
-        below: int | None = None
-        if cursor is not None:
-            page, below = _read(cursor, _mark(wanted))
-        offset = 0 if cursor is not None else (page - 1) * page_size
         async with self.units.transaction() as unit:
             total = await unit.audit.count(wanted)
-            found = await unit.audit.page(wanted, limit=page_size + 1, offset=offset, below=below)
-        entries = found[:page_size]
-        more = len(found) > page_size
-        return AuditPage(
-            entries=entries,
-            page=page,
-            page_size=page_size,
-            total=total,
-            next_cursor=_write(page + 1, entries[-1].sequence, _mark(wanted)) if more else None,
-        )
-
-
-def _mark(wanted: AuditFilter) -> str:
-    return filter_mark(*astuple(wanted)).hex()
-
-
-def _write(page: int, below: int, mark: str) -> str:
-    return base64.urlsafe_b64encode(f"{page}.{below}.{mark}".encode()).decode().rstrip("=")
-
-
-def _read(cursor: str, mark: str) -> tuple[int, int]:
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        *place, made_for = raw.decode("ascii").split(".")
-        page, below = map(int, place)
-    except (binascii.Error, ValueError) as error:
-        raise Invalid.on("cursor", "is not a cursor of this list") from error
-    if not (1 <= page < 2**31 and 0 <= below < 2**63):
-        raise Invalid.on("cursor", "is not a cursor of this list")
-    if made_for != mark:
-        raise Invalid.on("cursor", "belongs to a list with other filters")
-    return page, below
+            return await unit.audit.page(wanted, limit=limit, offset=offset, below=below), total

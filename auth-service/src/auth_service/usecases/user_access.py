@@ -6,7 +6,6 @@ from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.component import Component
-from chassis.dataclass import dataclass
 from chassis.email_address import canonical_email
 from chassis.errors import Forbidden, NotFound
 from chassis.idempotency.record import IdempotencyRecord
@@ -110,30 +109,23 @@ def _is_half_invited(known: Credential) -> bool:
     return known.is_pending and known.is_invited
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionPage:
-    """A page of a user's open sessions.
-
-    Attributes:
-        number: The page's number, from 1.
-        size: Rows per page.
-        total: Rows in the whole list.
-    """
-
-    sessions: Sequence[Session]
-    number: int
-    size: int
-    total: int
-
-
 class ListUserSessions(Component):
     """Lists a user's open sessions, and audits that an admin did."""
 
     units: UnitsOfWork
     clock: Clock
 
-    async def __call__(self, *, user_id: UUID, page: int, page_size: int, caller: Caller) -> SessionPage:
-        """Returns a page, the newest first.
+    async def __call__(
+        self, *, user_id: UUID, below: UUID | None, offset: int, limit: int, caller: Caller
+    ) -> tuple[Sequence[Session], int]:
+        """Returns them, the newest first, and how many there are.
+
+        Args:
+            user_id: The user.
+            below: Begin after the session with this id; None begins with the newest.
+            offset: Sessions to leave out first.
+            limit: Return no more than these.
+            caller: The admin.
 
         Raises:
             NotFound: no such user.
@@ -141,10 +133,10 @@ class ListUserSessions(Component):
         async with self.units.transaction() as unit:
             _require(await unit.credentials.by_id(user_id))
             total = await unit.sessions.count_open(user_id)
-            found = await unit.sessions.open_sessions(user_id, page_size, (page - 1) * page_size)
+            found = await unit.sessions.open_sessions(user_id, limit, offset=offset, below=below)
             entry = audited(caller, self.clock.now(), "auth.user_sessions_read", subject_id=user_id)
             await unit.audit.append(entry)
-        return SessionPage(sessions=found, number=page, size=page_size, total=total)
+        return found, total
 
 
 class EndUserSessions(Component):

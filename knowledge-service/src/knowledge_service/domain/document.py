@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
-from math import ceil
 from typing import Protocol
 from uuid import UUID
 
@@ -199,15 +198,8 @@ class Page:
     """One page of the list."""
 
     documents: Sequence[Document]
-    number: int
-    size: int
     total_items: int
     has_next: bool
-
-    @property
-    def total_pages(self) -> int:
-        """Number of pages in the list."""
-        return ceil(self.total_items / self.size)
 
 
 class DocumentRepository(Protocol):

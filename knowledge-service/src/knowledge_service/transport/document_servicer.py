@@ -4,19 +4,18 @@ from typing import Any
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.grpc.paging import requested_page, time_of_key
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from vestibule.knowledge.v1 import document_service_pb2 as pb
 from vestibule.knowledge.v1.document_service_pb2_grpc import DocumentServiceServicer
 
-from knowledge_service.domain.document import Content
+from knowledge_service.domain.document import Content, Position
 from knowledge_service.domain.unit_of_work import UnitsOfWork
 from knowledge_service.domain.visibility import Visibility
-from knowledge_service.transport.messages import decode_cursor, document_message, pagination_message
+from knowledge_service.transport.messages import document_message
 from knowledge_service.usecases.documents import DeleteDocument, GetDocument, ListDocuments, PutDocument
 from knowledge_service.usecases.indexing import IndexDocument, RemoveFromIndex
-
-PAGE_SIZE = 20
 
 
 class DocumentServicer(DocumentServiceServicer):
@@ -54,15 +53,14 @@ class DocumentServicer(DocumentServiceServicer):
 
     async def ListDocuments(self, request: pb.ListDocumentsRequest, context: Any) -> pb.ListDocumentsResponse:
         """Lists documents."""
-        page, after = request.page or 1, None
-        if request.HasField("cursor"):
-            page, after = decode_cursor(request.cursor)
-        found = await self._list_documents(
-            caller=current_caller(), page=page, page_size=request.page_size or PAGE_SIZE, after=after
+        requested = requested_page(request, _position)
+        page = await self._list_documents(
+            caller=current_caller(), after=requested.after, offset=requested.offset, size=requested.size
         )
+        last = page.documents[-1] if page.has_next else None
         return pb.ListDocumentsResponse(
-            documents=[document_message(each, self._model) for each in found.documents],
-            pagination=pagination_message(found),
+            documents=[document_message(each, self._model) for each in page.documents],
+            pagination=requested.pagination(page.total_items, [last.created_at, last.id] if last else None),
         )
 
     async def GetDocument(self, request: pb.GetDocumentRequest, context: Any) -> pb.GetDocumentResponse:
@@ -76,3 +74,7 @@ class DocumentServicer(DocumentServiceServicer):
         """Deletes a document."""
         await self._delete_document(caller=current_caller(), document_id=UUID(request.document_id))
         return Empty()
+
+
+def _position(created_at: str, document_id: str) -> Position:
+    return Position(time_of_key(created_at), UUID(document_id))

@@ -1,26 +1,22 @@
 """`vestibule.knowledge.v1.SourceService`: sources, for clients."""
 
 from collections.abc import Sequence
-from math import ceil
 from typing import Any
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.grpc.paging import cut
 from chassis.grpc.timestamps import timestamp
 from chassis.idempotency.interceptor import current_idempotency
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
-from vestibule.api.v1.pagination_pb2 import Pagination
 from vestibule.knowledge.v1 import source_service_pb2 as pb
 from vestibule.knowledge.v1.source_service_pb2_grpc import SourceServiceServicer
 
 from knowledge_service.domain.source import Access, RemoteFolder, Source, SourceFile, SourceState
 from knowledge_service.domain.unit_of_work import UnitsOfWork
-from knowledge_service.transport.messages import decode_cursor, encode_cursor
 from knowledge_service.usecases.indexing import RemoveFromIndex
 from knowledge_service.usecases.sources import CreateSource, DeleteSource, GetSource, ListSources
-
-PAGE_SIZE = 20
 
 _STATES = {
     SourceState.WAITING: pb.SOURCE_STATE_WAITING,
@@ -52,23 +48,8 @@ class SourceServicer(SourceServiceServicer):
     async def ListSources(self, request: pb.ListSourcesRequest, context: Any) -> pb.ListSourcesResponse:
         """Lists sources."""
         sources = await self._list_sources(caller=current_caller())
-        page, size = request.page or 1, request.page_size or PAGE_SIZE
-        rows = sources[(page - 1) * size :]
-        if request.HasField("cursor"):
-            page, after = decode_cursor(request.cursor)
-            place = (after.created_at, after.document_id)
-            rows = [each for each in sources if (each.created_at, each.id) < place]
-        has_next = len(rows) > size
-        pagination = Pagination(
-            page=page,
-            page_size=size,
-            total_items=len(sources),
-            total_pages=ceil(len(sources) / size),
-            has_next=has_next,
-            has_prev=page > 1,
-            next_cursor=encode_cursor(page + 1, rows[size - 1]) if has_next else None,
-        )
-        return pb.ListSourcesResponse(sources=map(_message, rows[:size]), pagination=pagination)
+        shown, pagination = cut(request, sources, lambda source: source.id)
+        return pb.ListSourcesResponse(sources=map(_message, shown), pagination=pagination)
 
     async def GetSource(self, request: pb.GetSourceRequest, context: Any) -> pb.GetSourceResponse:
         """Returns a source."""

@@ -154,36 +154,27 @@ class ListDocuments(Component):
 
     units: UnitsOfWork
 
-    async def __call__(
-        self, *, caller: Caller, page: int, page_size: int, after: Position | None = None
-    ) -> Page:
+    async def __call__(self, *, caller: Caller, after: Position | None, offset: int, size: int) -> Page:
         """Returns one page, the newest documents first.
 
         Args:
             caller: Who asks.
-            page: Number of the page, from 1.
-            page_size: Rows per page.
-            after: Begin after this position instead of counting pages.
+            after: Begin after this position; None begins with the newest.
+            offset: Rows to leave out first.
+            size: Rows per page.
         """
         labels = labels_of_caller(caller)
-        offset = (page - 1) * page_size if after is None else 0
         async with self.units.transaction() as unit:
             total_items = await unit.documents.count(labels)
             # One row more than the page shows whether another page follows.
-            rows = await unit.documents.page(labels, after=after, offset=offset, limit=page_size + 1)
-            shown = rows[:page_size]
+            rows = await unit.documents.page(labels, after=after, offset=offset, limit=size + 1)
+            shown = rows[:size]
             others = [each for each in shown if each.owner_id != caller.user_id]
             if others:
                 owners = frozenset(each.owner_id for each in others)
                 documents = tuple(each.id for each in others)
                 await unit.outbox.audit(entry(Action.LIST, caller, owners=owners, documents=documents))
-        return Page(
-            documents=shown,
-            number=page,
-            size=page_size,
-            total_items=total_items,
-            has_next=len(rows) > page_size,
-        )
+        return Page(documents=shown, total_items=total_items, has_next=len(rows) > size)
 
 
 class DeleteDocument(Component):

@@ -1,8 +1,8 @@
-"""Lists of users: filter, order, pages and cursors."""
+"""Lists of users: filter, order, positions and pages."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from math import ceil
 from uuid import UUID
 
 from chassis.dataclass import dataclass
@@ -36,58 +36,34 @@ class Filter:
     is_active: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cursor:
-    """The last row of a page; the next page begins after it, even if rows were added or removed since.
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A row's place in a list, also after the row is gone.
 
     Attributes:
-        sort: The order of the list.
-        key: The row's sort key: a time, or folded text.
+        key: Its sort key: a time, or folded text.
         user_id: Breaks ties.
-        page: Number of the page that ended with the row.
     """
 
-    sort: Sort
     key: datetime | str
     user_id: UUID
-    page: int
 
 
-def cursor_after(user: User, sort: Sort, page: int) -> Cursor:
-    """Returns the cursor of a page that ends with the user."""
-    key: datetime | str
+def position(user: User, sort: Sort) -> Position:
+    """Returns the place of a user in a list of that order."""
     match sort:
         case Sort.EMAIL:
-            key = sort_key(canonical_email(user.email))
+            return Position(sort_key(canonical_email(user.email)), user.id)
         case Sort.FULL_NAME:
-            key = sort_key(fold(user.full_name))
+            return Position(sort_key(fold(user.full_name)), user.id)
         case _:
-            key = user.created_at
-    return Cursor(sort=sort, key=key, user_id=user.id, page=page)
+            return Position(user.created_at, user.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """One page of a list."""
 
-    users: tuple[User, ...]
-    which: Filter
-    number: int
-    size: int
+    users: Sequence[User]
     total_items: int
-    next_cursor: Cursor | None
-
-    @property
-    def total_pages(self) -> int:
-        """Number of pages in the list."""
-        return ceil(self.total_items / self.size)
-
-    @property
-    def has_next(self) -> bool:
-        """Whether a page follows."""
-        return self.next_cursor is not None
-
-    @property
-    def has_prev(self) -> bool:
-        """Whether a page precedes this one."""
-        return self.number > 1
+    has_next: bool

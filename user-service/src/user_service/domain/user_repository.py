@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from user_service.domain.listing import Cursor, Filter, Sort
+from user_service.domain.listing import Filter, Position, Sort
 from user_service.domain.user import User
 
 
@@ -51,9 +51,9 @@ class UserRepository(Protocol):
         ...
 
     async def page(
-        self, which: Filter, sort: Sort, *, after: Cursor | None, offset: int, limit: int
+        self, which: Filter, sort: Sort, *, after: Position | None, offset: int, limit: int
     ) -> list[User]:
-        """Returns users in order, after a cursor or from an offset, at most `limit`."""
+        """Returns users in order, after a position or from an offset, at most `limit`."""
         ...
 
     async def count(self, which: Filter) -> int:

@@ -8,14 +8,11 @@ from chassis.errors import Invalid
 from chassis.grpc.roles import ROLE_NUMBERS, ROLES
 from chassis.grpc.timestamps import requested_time, timestamp
 from chassis.identity.role import Role
-from vestibule.api.v1.pagination_pb2 import Pagination
 from vestibule.users.v1 import directory_service_pb2, export_pb2, user_pb2
 
 from user_service.domain.etag import etag
 from user_service.domain.export import PersonalData
-from user_service.domain.listing import Page
 from user_service.domain.user import User
-from user_service.transport import page_cursor
 
 
 def user_message(user: User) -> user_pb2.User:
@@ -32,19 +29,6 @@ def user_message(user: User) -> user_pb2.User:
         last_login_at=timestamp(user.last_login_at),
         etag=etag(user),
         pending_email=user.pending_email,
-    )
-
-
-def pagination_message(page: Page) -> Pagination:
-    """Returns the position of a page in its list."""
-    return Pagination(
-        page=page.number,
-        page_size=page.size,
-        total_items=page.total_items,
-        total_pages=page.total_pages,
-        has_next=page.has_next,
-        has_prev=page.has_prev,
-        next_cursor=None if page.next_cursor is None else page_cursor.encode(page.next_cursor, page.which),
     )
 
 

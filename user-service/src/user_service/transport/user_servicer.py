@@ -1,9 +1,12 @@
 """`vestibule.users.v1.UserService`: users, for clients."""
 
+from dataclasses import astuple
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.grpc.paging import requested_page, time_of_key
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from vestibule.users.v1 import user_service_pb2 as pb
@@ -11,12 +14,11 @@ from vestibule.users.v1.user_service_pb2_grpc import UserServiceServicer
 
 from user_service.domain.accounts import Accounts
 from user_service.domain.export import StoredDocuments
-from user_service.domain.listing import Filter, Sort
+from user_service.domain.folding import SORT_KEY_LENGTH
+from user_service.domain.listing import Filter, Position, Sort, position
 from user_service.domain.unit_of_work import UnitsOfWork
 from user_service.domain.user import Changes
-from user_service.transport import page_cursor
 from user_service.transport.messages import (
-    pagination_message,
     personal_data_message,
     role_of,
     user_message,
@@ -25,8 +27,6 @@ from user_service.usecases.erasure import DeleteMe, DeleteUser
 from user_service.usecases.export import ExportMe
 from user_service.usecases.user_changes import UpdateMe, UpdateUser
 from user_service.usecases.users import GetMe, GetUser, ListUsers
-
-PAGE_SIZE = 20
 
 
 class UserServicer(UserServiceServicer):
@@ -79,16 +79,19 @@ class UserServicer(UserServiceServicer):
             role=role_of(request.role) if request.HasField("role") else None,
             is_active=request.is_active if request.HasField("is_active") else None,
         )
+        requested = requested_page(request, partial(_position, sort), *astuple(which), sort)
         page = await self._list_users(
             caller=current_caller(),
             which=which,
             sort=sort,
-            page=request.page or 1,
-            page_size=request.page_size or PAGE_SIZE,
-            cursor=page_cursor.decode(request.cursor, sort, which) if request.HasField("cursor") else None,
+            after=requested.after,
+            offset=requested.offset,
+            size=requested.size,
         )
+        last = position(page.users[-1], sort) if page.has_next else None
         return pb.ListUsersResponse(
-            users=[user_message(user) for user in page.users], pagination=pagination_message(page)
+            users=[user_message(user) for user in page.users],
+            pagination=requested.pagination(page.total_items, [last.key, last.user_id] if last else None),
         )
 
     async def GetUser(self, request: pb.GetUserRequest, context: Any) -> pb.GetUserResponse:
@@ -117,3 +120,12 @@ class UserServicer(UserServiceServicer):
         """Erases a user."""
         await self._delete_user(caller=current_caller(), user_id=UUID(request.user_id))
         return Empty()
+
+
+def _position(sort: Sort, key: str, user_id: str) -> Position:
+    if sort in (Sort.CREATED_AT, Sort.CREATED_AT_DESCENDING):
+        return Position(time_of_key(key), UUID(user_id))
+    if len(key) > SORT_KEY_LENGTH or "\0" in key:
+        raise ValueError("not a sort key")
+    key.encode()  # Raises for a lone surrogate, which JSON can contain.
+    return Position(key, UUID(user_id))

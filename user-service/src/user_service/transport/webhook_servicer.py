@@ -1,17 +1,14 @@
 """`vestibule.users.v1.WebhookService`: webhooks, for admins."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from chassis.clock import Clock
-from chassis.dataclass import dataclass
-from chassis.filter_mark import filter_mark
+from chassis.grpc.paging import cut, requested_page
 from chassis.grpc.timestamps import timestamp
 from chassis.idempotency.interceptor import current_idempotency
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
-from vestibule.api.v1.pagination_pb2 import Pagination
 from vestibule.users.v1 import webhook_service_pb2 as pb
 from vestibule.users.v1.webhook_service_pb2_grpc import WebhookServiceServicer
 
@@ -25,7 +22,6 @@ from user_service.domain.webhook import (
     WebhookPoster,
     WebhookSecrets,
 )
-from user_service.transport import id_cursor
 from user_service.usecases.webhooks import (
     CreateWebhook,
     DeleteWebhook,
@@ -36,47 +32,6 @@ from user_service.usecases.webhooks import (
     RotateWebhookSecret,
     UpdateWebhook,
 )
-
-PAGE_SIZE = 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Which page of a list is asked for."""
-
-    page: int
-    size: int
-    below: UUID | None
-    mark: bytes
-
-    @classmethod
-    def of(
-        cls, request: pb.ListWebhooksRequest | pb.ListWebhookDeliveriesRequest, *filters: str | None
-    ) -> "_Place":
-        """Reads it from a request for a list with such filters.
-
-        Raises:
-            Invalid: the cursor is not one of this list.
-        """
-        size, mark = request.page_size or PAGE_SIZE, filter_mark(*filters)
-        if request.HasField("cursor"):
-            cursor = id_cursor.decode(request.cursor, mark)
-            return cls(cursor.page + 1, size, cursor.below, mark)
-        return cls(request.page or 1, size, None, mark)
-
-    def pagination(self, ids: Sequence[UUID], total: int) -> Pagination:
-        """Returns the page's place in the list; `ids` has one more row when there is a next page."""
-        has_next = len(ids) > self.size
-        cursor = id_cursor.IdCursor(self.page, ids[self.size - 1], self.mark).text if has_next else None
-        return Pagination(
-            page=self.page,
-            page_size=self.size,
-            total_items=total,
-            total_pages=-(-total // self.size),
-            has_next=has_next,
-            has_prev=self.page > 1,
-            next_cursor=cursor,
-        )
 
 
 class WebhookServicer(WebhookServiceServicer):
@@ -117,14 +72,8 @@ class WebhookServicer(WebhookServiceServicer):
     async def ListWebhooks(self, request: pb.ListWebhooksRequest, context: Any) -> pb.ListWebhooksResponse:
         """Lists the endpoints."""
         webhooks = await self._list_webhooks(caller=current_caller())
-        place = _Place.of(request)
-        rows = [each for each in webhooks if place.below is None or each.id < place.below]
-        start = 0 if place.below is not None else (place.page - 1) * place.size
-        shown = rows[start : start + place.size + 1]
-        return pb.ListWebhooksResponse(
-            webhooks=[_webhook(each) for each in shown[: place.size]],
-            pagination=place.pagination([each.id for each in shown], len(webhooks)),
-        )
+        shown, pagination = cut(request, webhooks, lambda webhook: webhook.id)
+        return pb.ListWebhooksResponse(webhooks=map(_webhook, shown), pagination=pagination)
 
     async def GetWebhook(self, request: pb.GetWebhookRequest, context: Any) -> pb.GetWebhookResponse:
         """Returns an endpoint."""
@@ -168,19 +117,17 @@ class WebhookServicer(WebhookServiceServicer):
     ) -> pb.ListWebhookDeliveriesResponse:
         """Lists deliveries to an endpoint."""
         state = DeliveryState(request.state) if request.HasField("state") else None
-        place = _Place.of(request, request.webhook_id, state)
+        requested = requested_page(request, UUID, request.webhook_id, state)
         found, total = await self._list_deliveries(
             caller=current_caller(),
             webhook_id=UUID(request.webhook_id),
             state=state,
-            page=place.page,
-            page_size=place.size,
-            below=place.below,
+            below=requested.after,
+            offset=requested.offset,
+            limit=requested.limit,
         )
-        return pb.ListWebhookDeliveriesResponse(
-            deliveries=[_delivery(each) for each in found[: place.size]],
-            pagination=place.pagination([each.id for each in found], total),
-        )
+        shown, pagination = requested.page(found, total, lambda delivery: delivery.id)
+        return pb.ListWebhookDeliveriesResponse(deliveries=map(_delivery, shown), pagination=pagination)
 
     async def ResendWebhookDelivery(
         self, request: pb.ResendWebhookDeliveryRequest, context: Any

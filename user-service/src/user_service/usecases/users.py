@@ -8,7 +8,7 @@ from chassis.errors import NotFound
 from chassis.identity.caller import Caller
 
 from user_service.domain.audit import Action, entry
-from user_service.domain.listing import Cursor, Filter, Page, Sort, cursor_after
+from user_service.domain.listing import Filter, Page, Position, Sort
 from user_service.domain.tombstone import Tombstone
 from user_service.domain.unit_of_work import StaleCopies, UnitsOfWork
 from user_service.domain.user import User
@@ -69,9 +69,9 @@ class ListUsers(Component):
         caller: Caller,
         which: Filter,
         sort: Sort,
-        page: int,
-        page_size: int,
-        cursor: Cursor | None = None,
+        after: Position | None,
+        offset: int,
+        size: int,
     ) -> Page:
         """Returns one page.
 
@@ -79,31 +79,22 @@ class ListUsers(Component):
             caller: An admin.
             which: Which users to list.
             sort: The order.
-            page: Number of the page, from 1; ignored with a cursor.
-            page_size: Rows per page.
-            cursor: Return the page after this one, which was made for the same order and filters.
+            after: Begin after this position in that order; None begins with the first.
+            offset: Rows to leave out first.
+            size: Rows per page.
 
         Raises:
             TokenRevoked: the caller is no longer an active admin.
         """
-        number = page if cursor is None else cursor.page + 1
-        offset = (page - 1) * page_size if cursor is None else 0
         async with self.units.transaction() as unit:
             await require_admin(unit, caller)
             total_items = await unit.users.count(which)
             # One row more than the page shows whether another page follows.
-            rows = await unit.users.page(which, sort, after=cursor, offset=offset, limit=page_size + 1)
-            users = tuple(rows[:page_size])
+            rows = await unit.users.page(which, sort, after=after, offset=offset, limit=size + 1)
+            users = rows[:size]
             details = {"rows": str(len(users)), "searched": str(bool(which.search)).lower()}
             await unit.outbox.audit(entry(Action.LIST, caller, details=details))
-        return Page(
-            users=users,
-            which=which,
-            number=number,
-            size=page_size,
-            total_items=total_items,
-            next_cursor=cursor_after(users[-1], sort, number) if len(rows) > page_size else None,
-        )
+        return Page(users=users, total_items=total_items, has_next=len(rows) > size)
 
 
 class GetAccount(Component):

@@ -203,7 +203,7 @@ class DeleteWebhook(Component):
 
 
 class ListWebhookDeliveries(Component):
-    """Lists the deliveries to an endpoint, page by page."""
+    """Lists the deliveries to an endpoint."""
 
     units: UnitsOfWork
 
@@ -213,19 +213,19 @@ class ListWebhookDeliveries(Component):
         caller: Caller,
         webhook_id: UUID,
         state: DeliveryState | None,
-        page: int,
-        page_size: int,
-        below: UUID | None = None,
+        below: UUID | None,
+        offset: int,
+        limit: int,
     ) -> tuple[list[Delivery], int]:
-        """Returns one page and, if there is one, the next row; and how many deliveries there are.
+        """Returns deliveries, the newest first, and how many there are.
 
         Args:
             caller: An admin.
             webhook_id: The endpoint.
             state: Only those in this state; None for all.
-            page: Number of the page, from 1; ignored with `below`.
-            page_size: Rows per page.
-            below: Return the page after the row with this id.
+            below: Begin after the delivery with this id; None begins with the newest.
+            offset: Deliveries to leave out first.
+            limit: Return no more than these.
 
         Raises:
             NotFound: no such endpoint.
@@ -235,10 +235,7 @@ class ListWebhookDeliveries(Component):
             await require_admin(unit, caller)
             _existing(await unit.webhooks.find(webhook_id))
             total = await unit.webhooks.count_deliveries(webhook_id, state)
-            offset = (page - 1) * page_size if below is None else 0
-            found = await unit.webhooks.deliveries(
-                webhook_id, state, below=below, offset=offset, limit=page_size + 1
-            )
+            found = await unit.webhooks.deliveries(webhook_id, state, below=below, offset=offset, limit=limit)
         return found, total
 
 

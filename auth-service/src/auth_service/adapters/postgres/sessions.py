@@ -148,15 +148,18 @@ class PostgresSessions(Component):
         )
         return bool(found)
 
-    async def open_sessions(self, user_id: UUID, limit: int, offset: int = 0) -> Sequence[Session]:
-        """Returns a user's open sessions, newest first."""
+    async def open_sessions(
+        self, user_id: UUID, limit: int, *, offset: int = 0, below: UUID | None = None
+    ) -> Sequence[Session]:
+        """Returns a user's open sessions, the newest first; only those older than `below` if it is given."""
         rows = await self.connection.fetch(
             _SELECT
             + " WHERE user_id = $1 AND ended_at IS NULL AND expires_at > now()"
-            + " ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3",
+            + " AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $2 OFFSET $3",
             user_id,
             limit,
             offset,
+            below,
         )
         return [session_of(row) for row in rows]
 

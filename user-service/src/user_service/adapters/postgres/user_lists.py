@@ -8,7 +8,7 @@ from chassis.postgres.connection import Connection
 
 from user_service.adapters.postgres.user_row import COLUMNS, user_of
 from user_service.domain.folding import search_terms
-from user_service.domain.listing import Cursor, Filter, Sort
+from user_service.domain.listing import Filter, Position, Sort
 from user_service.domain.user import User
 
 FILTERS = """
@@ -62,9 +62,9 @@ TALLY = """
 
 
 async def page(
-    connection: Connection, which: Filter, sort: Sort, *, after: Cursor | None, offset: int, limit: int
+    connection: Connection, which: Filter, sort: Sort, *, after: Position | None, offset: int, limit: int
 ) -> list[User]:
-    """Returns users in order, after a cursor or from an offset, at most `limit`."""
+    """Returns users in order, after a position or from an offset, at most `limit`."""
     await _plan_with_values(connection)
     rows = await connection.fetch(
         PAGES[sort],

@@ -12,7 +12,7 @@ from chassis.postgres.connection import Connection, rows_affected
 from user_service.adapters.postgres import audit_clients, user_lists
 from user_service.adapters.postgres.user_row import COLUMNS, texts_of, user_of
 from user_service.domain.errors import EmailTaken
-from user_service.domain.listing import Cursor, Filter, Sort
+from user_service.domain.listing import Filter, Position, Sort
 from user_service.domain.user import User
 
 _FIND = f"SELECT {COLUMNS} FROM users.users WHERE id = $1"  # noqa: S608 of constants
@@ -123,9 +123,9 @@ class PostgresUsers:
         await audit_clients.erase(self.connection, user_id)
 
     async def page(
-        self, which: Filter, sort: Sort, *, after: Cursor | None, offset: int, limit: int
+        self, which: Filter, sort: Sort, *, after: Position | None, offset: int, limit: int
     ) -> list[User]:
-        """Returns users in order, after a cursor or from an offset, at most `limit`."""
+        """Returns users in order, after a position or from an offset, at most `limit`."""
         return await user_lists.page(self.connection, which, sort, after=after, offset=offset, limit=limit)
 
     async def count(self, which: Filter) -> int:
