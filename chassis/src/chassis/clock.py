@@ -1,7 +1,10 @@
 """The current time, as a port."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+CLOCK_SKEW = timedelta(seconds=30)
+"""How far the clocks of two processes may differ."""
 
 
 class Clock(Protocol):

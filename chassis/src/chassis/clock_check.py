@@ -1,7 +1,7 @@
 """Compares this node's clock with Redis', so that a pod with a wrong clock does not start to work.
 
-Services accept one another's tokens as long as their clocks differ by at most 30 seconds
-(`chassis.identity.service_tokens`). Any two that are within half of that of Redis' do.
+Services accept one another's tokens as long as their clocks differ by at most `CLOCK_SKEW`. Any two that
+are within half of that of Redis' do.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from chassis.backoff import Backoff
+from chassis.clock import CLOCK_SKEW
 from chassis.readiness import Readiness, State
 from chassis.redis_connection import FAILURES, open_connection
 
@@ -20,7 +21,7 @@ log = structlog.get_logger()
 CHECK = "clock"
 """Its name in `/ready`."""
 
-LIMIT_SECONDS = 15.0
+LIMIT_SECONDS = CLOCK_SKEW.total_seconds() / 2
 TIMEOUT_SECONDS = 0.9
 UNREACHABLE_SECONDS = 5.0
 """After how long a Redis counts as down: on busy cores the first attempts of a start come too late."""

@@ -3,7 +3,7 @@
 import itertools
 from datetime import UTC, datetime, timedelta
 
-from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
+from auth_service.domain.session import ACCESS_LIFETIME
 from auth_service.domain.signing_key import (
     JWKS_CACHED,
     RELOAD,
@@ -18,6 +18,7 @@ from auth_service.domain.signing_key import (
     succeeded,
 )
 from auth_service.settings import KeySettings
+from chassis.clock import CLOCK_SKEW
 from chassis.identity import keys, verifier
 from hypothesis import given
 from hypothesis import strategies as st

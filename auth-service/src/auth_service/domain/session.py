@@ -17,7 +17,6 @@ from auth_service.domain.proof import Methods
 IDLE = timedelta(days=7)
 LIFETIME = timedelta(days=30)
 ACCESS_LIFETIME = timedelta(minutes=15)
-CLOCK_SKEW = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

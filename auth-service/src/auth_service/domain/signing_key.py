@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from chassis.clock import CLOCK_SKEW
 from chassis.dataclass import dataclass
 
-from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
+from auth_service.domain.session import ACCESS_LIFETIME
 
 RELOAD = timedelta(seconds=30)
 """How long a process may take to load a new key."""

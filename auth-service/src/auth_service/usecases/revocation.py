@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from chassis.clock import CLOCK_SKEW
 from chassis.component import Component
 
 from auth_service.domain.credential import Credential
@@ -11,7 +12,7 @@ from auth_service.domain.events import EmailVerified, TokensRevoked
 from auth_service.domain.mail import OWNERS_TOKENS
 from auth_service.domain.revocation import Access
 from auth_service.domain.rights import RightsRule
-from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
+from auth_service.domain.session import ACCESS_LIFETIME
 from auth_service.domain.tokens import Revocation
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 

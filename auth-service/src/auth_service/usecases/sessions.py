@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from chassis.clock import Clock
+from chassis.clock import CLOCK_SKEW, Clock
 from chassis.component import Component
 from chassis.errors import Forbidden, NotFound
 from chassis.identity.caller import Caller
@@ -11,7 +11,7 @@ from chassis.identity.caller import Caller
 from auth_service.domain.audit import audited
 from auth_service.domain.events import TokensRevoked
 from auth_service.domain.revocation import SESSIONS_ENDED
-from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW, Session
+from auth_service.domain.session import ACCESS_LIFETIME, Session
 from auth_service.domain.tokens import Revocation
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.usecases import revocation

@@ -9,12 +9,12 @@ import structlog
 from prometheus_client import Gauge
 from vestibule.events.v1.events_pb2 import TokensRevoked
 
+from chassis.clock import CLOCK_SKEW
 from chassis.identity.claims import Claims
 
 log = structlog.get_logger()
 
-SKEW_MILLISECONDS = 30_000
-"""How far the clocks of two services may differ."""
+_SKEW_MILLISECONDS = int(CLOCK_SKEW.total_seconds() * 1_000)
 
 LIFETIME_MILLISECONDS_MAX = 60 * 60 * 1000
 """More than the lifetime of an access token (15 minutes) with all clock skew."""
@@ -114,7 +114,7 @@ def _reaches_too_far(revoked: TokensRevoked) -> bool:
     """Whether a revocation would refuse tokens issued in the future, or for longer than tokens live."""
     now = _now_milliseconds()
     return (
-        revoked.issued_until_milliseconds > now + SKEW_MILLISECONDS
+        revoked.issued_until_milliseconds > now + _SKEW_MILLISECONDS
         or revoked.expires_at_milliseconds > now + LIFETIME_MILLISECONDS_MAX
     )
 

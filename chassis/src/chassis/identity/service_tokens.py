@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import jwt
 import structlog
 
+from chassis.clock import CLOCK_SKEW
 from chassis.identity.service_keys import PublicKey, ServiceKeys
 
 log = structlog.get_logger()
@@ -18,7 +19,7 @@ _ALGORITHM = "ES256"
 _TYPE = "vestibule-service+jwt"
 _LIFETIME_SECONDS = 60
 _MINT_EVERY_SECONDS = 30
-_LEEWAY_SECONDS = 30
+_LEEWAY_SECONDS = CLOCK_SKEW.total_seconds()
 _ENTRIES_MAX = 1_000
 _WARN_EVERY_SECONDS = 60
 

@@ -14,14 +14,14 @@ from prometheus_client import Counter
 from vestibule.api.v1 import options_pb2
 from vestibule.events.v1.events_pb2 import Event
 
+from chassis.clock import CLOCK_SKEW
 from chassis.identity.service_keys import ServiceKeys
 
 log = structlog.get_logger()
 
 PURPOSE = "event"
 
-SKEW_SECONDS = 30.0
-"""How far the clocks of two services may differ."""
+SKEW_SECONDS = CLOCK_SKEW.total_seconds()
 
 AGE_SECONDS_MAX = 14 * 24 * 60 * 60.0
 """How old an event may be: an outbox keeps unpublished events during a long outage of Redis."""

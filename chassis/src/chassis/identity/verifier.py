@@ -10,6 +10,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from prometheus_client import Counter, Gauge
 
+from chassis.clock import CLOCK_SKEW
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid
 from chassis.identity.claims import Claims
 from chassis.identity.keys import KeyCache
@@ -19,7 +20,7 @@ from chassis.identity.token_cache import ENTRIES_MAX, TokenCache
 log = structlog.get_logger()
 
 ALGORITHM = "ES256"
-LEEWAY_SECONDS = 30.0
+LEEWAY_SECONDS = CLOCK_SKEW.total_seconds()
 TOKEN_LENGTH_MAX = 4_096
 
 _WARN_EVERY_SECONDS = 60.0

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from chassis.clock import CLOCK_SKEW
 from chassis.component import Component
 from chassis.postgres.connection import Connection
 
-from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
+from auth_service.domain.session import ACCESS_LIFETIME
 from auth_service.domain.tokens import Revocation
 
 _LIFETIME = ACCESS_LIFETIME + CLOCK_SKEW
