@@ -13,6 +13,9 @@ LENGTH_MAX = 128
 SCORE_MIN = 3
 _TERM_LENGTH_MIN = 3
 
+WRONG = "is not your password"
+"""Says a field that has to hold the user's present password."""
+
 TOO_SHORT = f"must have at least {LENGTH_MIN} characters"
 TOO_LONG = f"must have at most {LENGTH_MAX} characters"
 TOO_PERSONAL = "must not be built around your e-mail address or name"

@@ -25,6 +25,7 @@ from auth_service.domain.passkey import (
     RelyingParty,
     digest_of,
 )
+from auth_service.domain.password import WRONG
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
@@ -55,7 +56,7 @@ class BeginPasskey(Component):
         """
         user_id = caller.require_user_id()
         if not await self.verify_password(user_id=user_id, password=password, caller=caller):
-            raise Invalid.on("password", "is not your password")
+            raise Invalid.on("password", WRONG)
         fresh = self.relying_party.challenge()
         challenge = Challenge(
             digest=digest_of(fresh),
@@ -180,7 +181,7 @@ class RemovePasskey(Component):
         """
         user_id = caller.require_user_id()
         if not await self.verify_password(user_id=user_id, password=password, caller=caller):
-            raise Invalid.on("password", "is not your password")
+            raise Invalid.on("password", WRONG)
         async with self.units.transaction() as unit:
             credential = await unit.credentials.lock(user_id)
             if credential is None or not await unit.passkeys.remove(passkey_id, user_id):

@@ -15,15 +15,13 @@ from auth_service.domain.errors import CredentialChanged
 from auth_service.domain.events import EmailVerified
 from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.mail import MailKind, unknown_recipient
-from auth_service.domain.password import PasswordHasher, PasswordPolicy
+from auth_service.domain.password import WRONG, PasswordHasher, PasswordPolicy
 from auth_service.domain.revocation import PASSWORD_CHANGED, PASSWORD_RESET
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.usecases.mailed_tokens import MailedTokens
 from auth_service.usecases.password_check import VerifyPassword
 from auth_service.usecases.revocation import end_access
-
-WRONG = "is not your password"
 
 
 class ChangePassword(Component):

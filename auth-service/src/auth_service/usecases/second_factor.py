@@ -20,6 +20,7 @@ from auth_service.domain.errors import (
 )
 from auth_service.domain.login_throttle import ThrottleKeys, whole_seconds
 from auth_service.domain.mail import MailKind
+from auth_service.domain.password import WRONG
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.second_factor import Enrolment, SecondFactorSecrets
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
@@ -206,7 +207,7 @@ class RemoveTotp(Component):
         """
         user_id = caller.require_user_id()
         if not await self.verify_password(user_id=user_id, password=password, caller=caller):
-            raise Invalid.on("password", "is not your password")
+            raise Invalid.on("password", WRONG)
         async with self.units.transaction() as unit:
             credential = await unit.credentials.lock(user_id)
             if credential is None or not await unit.second_factors.remove(user_id):

@@ -87,7 +87,7 @@ class DeleteMe(Component):
         async with self.units.statements() as unit:
             user = require_active(await unit.users.find(caller.require_user_id()))
         if not await self.accounts.verify_password(user.id, password):
-            refusal = Invalid.on("password", "is wrong")
+            refusal = Invalid.on("password", "is not your password")
             await record_refusal(self.units, Action.DELETE, caller, user.id, refusal)
             raise refusal
         await self.delete_user(caller=caller, user_id=user.id)
