@@ -1,7 +1,7 @@
 """Types of settings, by what they take and what they refuse."""
 
 import pytest
-from chassis.setting_types import HttpUrl, Origin, check_readable
+from chassis.setting_types import GrpcAddress, HttpUrl, Origin, check_readable
 from pydantic import TypeAdapter, ValidationError
 
 
@@ -69,3 +69,33 @@ def test_what_is_no_origin(origin: str) -> None:
     with pytest.raises(ValidationError, match=r"is not an origin|cannot be read"):
         TypeAdapter(Origin).validate_python(origin)
     assert TypeAdapter(Origin).validate_python("https://a:8443") == "https://a:8443"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1:50051",
+        "[::1]:50051",
+        "user-service.vestibule.svc.cluster.local.:50051",
+        "my_host:1",
+        "dns:///users:50051",
+        "unix:/run/users.sock",
+    ],
+)
+def test_where_grpc_is_answered(address: str) -> None:
+    assert TypeAdapter(GrpcAddress).validate_python(address) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "users", "users:", "users:grpc", "http://users:50051", "users:50051/", " users:1", "::1:50051"],
+)
+def test_what_is_no_address_of_grpc(address: str) -> None:
+    with pytest.raises(ValidationError, match="host:port, such as user-service:50051"):
+        TypeAdapter(GrpcAddress).validate_python(address)
+
+
+@pytest.mark.parametrize("port", [0, 65_536])
+def test_ports_of_grpc(port: int) -> None:
+    with pytest.raises(ValidationError, match="port is not between 1 and 65535"):
+        TypeAdapter(GrpcAddress).validate_python(f"users:{port}")

@@ -79,6 +79,23 @@ HttpUrl = Annotated[str, AfterValidator(_is_http)]
 """A URL of HTTP, with or without TLS."""
 
 
+_HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
+_TARGET = re.compile(r"(?:dns|ipv4|ipv6|unix|unix-abstract|xds|google-c2p):\S+")
+
+
+def _is_grpc_address(value: str) -> str:
+    named = _HOST_AND_PORT.fullmatch(value)
+    if named is None and not _TARGET.fullmatch(value):
+        raise ValueError("it is not host:port, such as user-service:50051, nor another target of gRPC")
+    if named is not None and not 0 < int(named[1]) <= _PORT_MAX:
+        raise ValueError("its port is not between 1 and 65535")
+    return value
+
+
+GrpcAddress = Annotated[str, AfterValidator(_is_grpc_address)]
+"""Where a service answers gRPC: `host:port`, or a target with the scheme of one of gRPC's resolvers."""
+
+
 def _is_origin(value: str) -> str:
     if "@" in value:
         raise ValueError("it is not an origin: no user belongs into it")

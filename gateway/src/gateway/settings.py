@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from chassis.addresses import Network
-from chassis.setting_types import Origin
+from chassis.setting_types import GrpcAddress, Origin
 from chassis.settings import ServiceSettings
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -17,7 +17,7 @@ class Upstream(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    address: str = Field(min_length=3)
+    address: GrpcAddress
 
 
 class GatewaySettings(ServiceSettings):

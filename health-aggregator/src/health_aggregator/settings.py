@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from chassis.setting_types import GrpcAddress
 from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
@@ -26,7 +27,7 @@ class HealthSettings(GrpcServiceSettings):
     postgres_url: SecretStr | None = Field(
         default=None, description="DSN of the database, with the role health_aggregator"
     )
-    auth_address: str | None = Field(
+    auth_address: GrpcAddress | None = Field(
         default=None, description="where auth-service answers gRPC, as host:port; recognises admins"
     )
     token_issuer: str | None = Field(

@@ -11,7 +11,7 @@ from chassis.master_keys import (
     master_keys,
     was_drawn_at_random,
 )
-from chassis.setting_types import BackendKey, HttpUrl
+from chassis.setting_types import BackendKey, GrpcAddress, HttpUrl
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
@@ -32,7 +32,7 @@ class KnowledgeSettings(AuthenticatingSettings):
         description="32 secret bytes in base64, which encrypt the documents: `openssl rand -base64 32`"
     )
     master_keys_accepted: MasterKeysText | None = MASTER_KEYS_ACCEPTED
-    users_address: str = Field(description="where user-service answers gRPC, as host:port")
+    users_address: GrpcAddress = Field(description="where user-service answers gRPC, as host:port")
 
     qdrant_url: SecretStr | None = Field(
         default=None,

@@ -11,6 +11,7 @@ from chassis.master_keys import (
     master_keys,
     was_drawn_at_random,
 )
+from chassis.setting_types import GrpcAddress
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
@@ -39,7 +40,7 @@ class UsersSettings(AuthenticatingSettings):
         default=(),
         description="private networks that webhooks may lead into, such as 10.1.2.0/24, separated by commas",
     )
-    knowledge_address: str | None = Field(
+    knowledge_address: GrpcAddress | None = Field(
         default=None,
         description="where knowledge-service answers gRPC, as host:port; not set where it is off",
     )

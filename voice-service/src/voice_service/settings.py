@@ -4,7 +4,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from chassis.auth_client.settings import AuthenticatingSettings
-from chassis.setting_types import BackendKey
+from chassis.setting_types import BackendKey, GrpcAddress
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -26,7 +26,7 @@ class VoiceSettings(AuthenticatingSettings):
 
     model_config = SettingsConfigDict(env_prefix="VOICE_")
 
-    knowledge_address: str | None = Field(
+    knowledge_address: GrpcAddress | None = Field(
         default=None,
         description="where knowledge-service answers gRPC, as host:port; no conversations without it",
     )

@@ -15,7 +15,7 @@ from chassis.master_keys import (
     was_drawn_at_random,
 )
 from chassis.pages.catalog import FALLBACK
-from chassis.setting_types import HttpUrl, Origin
+from chassis.setting_types import GrpcAddress, HttpUrl, Origin
 from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -69,14 +69,14 @@ class AuthSettings(GrpcServiceSettings):
         description="how often the head of the audit chain is signed, at least once a minute",
     )
     audit_retention_years: int | None = AUDIT_RETENTION_YEARS
-    witness_address: str | None = Field(
+    witness_address: GrpcAddress | None = Field(
         default=None,
         description="where health-aggregator, which witnesses the audit, answers gRPC, as host:port",
     )
     issuer: HttpUrl = Field(description="the `iss` of access tokens: the gateway's public URL")
     audience: str = Field(default="vestibule", description="the `aud` of access tokens")
-    users_address: str = Field(description="where user-service answers gRPC, as host:port")
-    knowledge_address: str | None = Field(
+    users_address: GrpcAddress = Field(description="where user-service answers gRPC, as host:port")
+    knowledge_address: GrpcAddress | None = Field(
         default=None,
         description="where knowledge-service answers gRPC, as host:port; not set where it is off",
     )
