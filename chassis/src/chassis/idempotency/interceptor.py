@@ -12,7 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2, status_pb2
 
 from chassis.dataclass import dataclass
-from chassis.errors import Kind, ServiceError
+from chassis.errors import Kind, ServiceError, TokenRevoked
 from chassis.grpc import errors
 from chassis.grpc.call import REPLAYED_KEY, current_call
 from chassis.grpc.field_rules import field_rules
@@ -25,7 +25,8 @@ _LEASE_SECONDS = 30.0
 """For calls without a deadline; the gateway makes none."""
 
 _TRANSIENT = frozenset({Kind.EXHAUSTED, Kind.UNAVAILABLE, Kind.DEADLINE, Kind.INTERNAL})
-"""Errors that are not due to the request: a retry may succeed, so they are not stored."""
+"""Errors that are not due to the request: a retry may succeed, so they are not stored. Nor is that
+a user's token was revoked, which some methods notice while they run: the retry has another token."""
 
 _is_transient: ContextVar[bool] = ContextVar("is_transient", default=False)
 _record: ContextVar[IdempotencyRecord | None] = ContextVar("record", default=None)
@@ -75,7 +76,7 @@ class IdempotencyInterceptor:
                 return await behave(request, context)
             # The key ends here: calls that this one makes to other services must not carry it.
             client_key, call.idempotency_key = call.idempotency_key, ""
-            run = _Run(behave, request, context)
+            run = _Run(behave, request, context, has_user=call.caller.user_id is not None)
             status, is_replay = await self._run_once(
                 caller=call.caller,
                 client_key=client_key,
@@ -100,6 +101,7 @@ class _Run:
     behave: Behaviour
     request: Any
     context: Any
+    has_user: bool
     response: Any = None
     error: ServiceError | None = None
 
@@ -112,7 +114,9 @@ class _Run:
             self.response = await self.behave(self.request, self.context)
         except ServiceError as error:
             self.error = error
-            return errors.to_status(error).SerializeToString(), error.kind not in _TRANSIENT
+            lost_access = self.has_user and error.reason == TokenRevoked.reason
+            is_final = error.kind not in _TRANSIENT and not lost_access
+            return errors.to_status(error).SerializeToString(), is_final
         status.details.add().Pack(self.response)
         return status.SerializeToString(), not _is_transient.get()
 

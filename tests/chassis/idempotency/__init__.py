@@ -1,0 +1,1 @@
+"""Running a request once per `Idempotency-Key`."""
