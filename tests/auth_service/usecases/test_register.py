@@ -7,7 +7,8 @@ import pytest
 from auth_service.domain.errors import EmailTaken, WeakPassword
 from auth_service.domain.events import RegistrationStarted
 from auth_service.usecases.bootstrap_admin import Bootstrap
-from chassis.errors import NotFound, Unavailable
+from auth_service.usecases.registration import FAILURES_MAX
+from chassis.errors import NotFound, ServiceError, Unavailable
 from chassis.identity.caller import Caller
 from chassis.identity.role import Role
 from chassis.ids import uuid7
@@ -134,6 +135,28 @@ async def test_one_that_cannot_be_finished_keeps_no_other_waiting(service: Local
         await run()
 
     await service.sign_in("second@example.com")
+
+
+@pytest.mark.parametrize(
+    ("error", "tried"), [(NotFound(), 7), (Unavailable(), FAILURES_MAX)], ids=["a refusal", "unreachable"]
+)
+async def test_many_that_cannot_be_finished(service: LocalService, error: ServiceError, tried: int) -> None:
+    """Keep no other waiting; but a service that is unreachable is not asked about each of them."""
+    service.directory.away = True
+    for number in range(7):
+        with pytest.raises(Unavailable):
+            await service.user(f"user-{number}@example.com")
+    service.clock.advance(timedelta(minutes=11))
+    attempts: list[UUID] = []
+
+    async def refuse(*, user_id: UUID, caller: Caller) -> object:
+        attempts.append(user_id)
+        raise error
+
+    with pytest.raises(type(error)):
+        await changed(service.finish_stale_registrations, finish=refuse)()
+
+    assert len(attempts) == tried
 
 
 async def test_the_first_admin_is_made_once(service: LocalService) -> None:

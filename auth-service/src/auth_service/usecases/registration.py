@@ -6,7 +6,7 @@ from uuid import UUID
 from chassis.clock import Clock
 from chassis.component import Component
 from chassis.email_address import canonical_email
-from chassis.errors import NotFound, ServiceError
+from chassis.errors import Kind, NotFound, ServiceError
 from chassis.identity.caller import Caller
 from chassis.identity.role import Role
 from chassis.ids import uuid7
@@ -23,7 +23,9 @@ from auth_service.domain.user import User, UserDirectory
 BATCH = 500
 
 FAILURES_MAX = 5
-"""After how many failures a run ends: most likely user-service is unreachable, and all would fail."""
+"""After how many of `_UNREACHABLE` a run ends: all others would fail as well, each after a wait."""
+
+_UNREACHABLE = frozenset({Kind.UNAVAILABLE, Kind.DEADLINE})
 
 STALE = timedelta(minutes=10)
 
@@ -219,7 +221,8 @@ class FinishStaleRegistrations(Component):
         """Returns how many were finished. One that cannot be does not keep the others waiting.
 
         Raises:
-            ServiceError: one could not be, or several. After `FAILURES_MAX` of them the run ends.
+            ServiceError: one could not be, or several. The run ends after `FAILURES_MAX` of them for
+                which user-service was unreachable.
         """
         async with self.units.statements() as unit:
             waiting = await unit.credentials.pending_before(self.clock.now() - STALE, BATCH)
@@ -231,7 +234,7 @@ class FinishStaleRegistrations(Component):
                 continue
             except ServiceError as error:
                 failures.append(error)
-                if len(failures) == FAILURES_MAX:
+                if sum(each.kind in _UNREACHABLE for each in failures) == FAILURES_MAX:
                     break
         if failures:
             raise failures[0]
