@@ -63,7 +63,7 @@ class GrpcUserDirectory:
         """Returns whom an audit event of user-service's came from; None once that is erased.
 
         Raises:
-            Unavailable: user-service cannot be asked.
+            Unavailable: user-service cannot be asked, or refuses this service, as while keys are replaced.
         """
         request = directory_service_pb2.GetAuditClientRequest(event_id=str(event_id))
         try:
@@ -71,8 +71,10 @@ class GrpcUserDirectory:
         except ServiceError as error:
             if error.kind in {Kind.UNAVAILABLE, Kind.DEADLINE}:
                 raise
-            # That answer will not change: it is erased, or the release before does not know the method.
-            log.info("audit entry stored without its client", reason=error.reason)
+            if error.kind in {Kind.UNAUTHENTICATED, Kind.FORBIDDEN}:
+                raise Unavailable from error
+            if error.kind is not Kind.NOT_FOUND:
+                log.warning("audit entry stored without its client", reason=error.reason)
             return None
         return AuditClient(ip=client.ip, user_agent=client.user_agent, request_id=client.request_id)
 
