@@ -98,6 +98,20 @@ async def test_a_client_is_fetched_from_who_kept_it(service: Service) -> None:
     }
 
 
+async def test_an_entry_waits_while_its_client_may_not_be_fetched(service: Service) -> None:
+    """As while service keys are replaced: the client would be missing for ever."""
+    record = event_handlers(service.use_cases.ports)
+    recorded = AuditRecorded(action="users.update", outcome="success", client_kept=True)
+    event = Event(event_id=str(uuid7()), source="user-service", audit_recorded=recorded)
+    event.occurred_at.GetCurrentTime()
+    service.directory.failure = Forbidden()
+
+    with pytest.raises(Unavailable):
+        await record["audit_recorded"](event)
+
+    assert await service.count("audit_events") == 0
+
+
 @pytest.mark.parametrize(
     ("action", "outcome"),
     [

@@ -180,7 +180,9 @@ async def test_tokens_are_verified_against_postgres(service: Service) -> None:
     assert good.active
     assert reasons == [TokenRevoked.reason, "", TokenInvalid.reason, TokenInvalid.reason]
     assert revoked.user_id == user_id
-    assert revoked.expires_at_milliseconds - revoked.issued_until_milliseconds == 930_000
+    assert revoked.expires_at_milliseconds - revoked.issued_until_milliseconds == 960_000, (
+        "as long as tokens live"
+    )
 
 
 async def test_a_sign_in_right_after_a_revocation_is_not_refused(service: Service) -> None:

@@ -1,5 +1,7 @@
 """Seeing and ending sessions."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -10,6 +12,7 @@ from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from tests.auth_service.local_service import LocalService, a_client
+from tests.chassis.waiting import until
 
 
 async def test_open_sessions_are_listed_the_newest_first(service: LocalService) -> None:
@@ -84,3 +87,32 @@ async def test_a_caller_without_a_session_has_nothing_to_end(service: LocalServi
         await service.auth.logout(caller=a_client())
     with pytest.raises(Forbidden):
         await service.auth.logout(caller=Caller(user_id=uuid7(), role=Role.USER))
+
+
+_WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+@pytest.mark.parametrize("way", ["logout", "end_session", "revoke_api_key"])
+async def test_the_credential_is_locked_before_what_ends(service: LocalService, way: str) -> None:
+    """As by all that ends access to an account: in another order two such calls could wait for each other."""
+    user_id = await service.user(proven=True)
+    tokens = await service.sign_in()
+    caller, session_id = service.signed_in(user_id, tokens), service.session_of(tokens)
+    key, _ = await service.api_keys.create_api_key(
+        name="backup", scopes=("read",), expires_at=None, caller=caller
+    )
+    ways: dict[str, Callable[[], Awaitable[None]]] = {
+        "logout": lambda: service.auth.logout(caller=caller),
+        "end_session": lambda: service.sessions.end_session(session_id=session_id, caller=caller),
+        "revoke_api_key": lambda: service.api_keys.revoke_api_key(key_id=key.id, caller=caller),
+    }
+    async with service.database.pool.transaction() as other:
+        await other.execute("SELECT FROM auth.credentials WHERE user_id = $1 FOR UPDATE", user_id)
+        ending = asyncio.ensure_future(ways[way]())
+        await until(lambda: service.database.pool.fetchval(_WAITING))
+
+        assert await other.fetchval("SELECT count(*) FROM (SELECT FROM auth.sessions FOR UPDATE NOWAIT) AS s")
+        assert await other.fetchval("SELECT count(*) FROM (SELECT FROM auth.api_keys FOR UPDATE NOWAIT) AS k")
+    await ending

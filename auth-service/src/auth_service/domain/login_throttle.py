@@ -115,8 +115,8 @@ class LoginThrottleRepository(Protocol):
         """Counts a failure, and blocks the client if it was one too many."""
         ...
 
-    async def reset(self, key: ThrottleKey) -> timedelta | None:
-        """Deletes the client's failures, unless it is blocked: then returns for how long."""
+    async def reset(self, key: ThrottleKey) -> None:
+        """Deletes the client's failures, unless it is blocked."""
         ...
 
     async def erase(self, account: bytes) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from chassis.clock import CLOCK_SKEW
 from chassis.dataclass import dataclass
 from chassis.identity.role import Role
 
@@ -17,6 +18,9 @@ from auth_service.domain.proof import Methods
 IDLE = timedelta(days=7)
 LIFETIME = timedelta(days=30)
 ACCESS_LIFETIME = timedelta(minutes=15)
+
+TOKENS_LIVE = ACCESS_LIFETIME + 2 * CLOCK_SKEW
+"""How long after its issue an access token can be accepted: verifiers have leeway, and clocks may be slow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +129,14 @@ class SignInRepository(Protocol):
         ...
 
     async def open(
-        self, session_id: UUID, proven: Credential, key: ThrottleKey | None, entry: AuditEntry, amr: Methods
+        self,
+        session_id: UUID,
+        proven: Credential,
+        key: ThrottleKey | None,
+        entry: AuditEntry,
+        amr: Methods,
+        *,
+        other_key: ThrottleKey | None = None,
     ) -> Opening:
         """Opens a session, deletes the client's failures and appends the audit entry, or none of it.
 
@@ -135,6 +146,7 @@ class SignInRepository(Protocol):
             key: The account and the client; None for a passkey, which cannot be guessed.
             entry: The audit entry; the session takes address and User-Agent from it.
             amr: How the user was authenticated.
+            other_key: The account and another client whose failures are deleted, unless it is blocked.
         """
         ...
 

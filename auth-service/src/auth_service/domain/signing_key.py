@@ -16,7 +16,7 @@ from typing import Protocol
 from chassis.clock import CLOCK_SKEW
 from chassis.dataclass import dataclass
 
-from auth_service.domain.session import ACCESS_LIFETIME
+from auth_service.domain.session import TOKENS_LIVE
 
 RELOAD = timedelta(seconds=30)
 """How long a process may take to load a new key."""
@@ -25,7 +25,7 @@ JWKS_CACHED = timedelta(minutes=5) + RELOAD + CLOCK_SKEW
 """How old a verifier's JWKS may be: cached for five minutes as we allow, read from a process that had
 not loaded the newest key, by a clock that differs."""
 
-OUTLIVES = ACCESS_LIFETIME + RELOAD + 3 * CLOCK_SKEW
+OUTLIVES = TOKENS_LIVE + RELOAD + CLOCK_SKEW
 """How long a key stays published after its successor became active: until the last token that a process
 with a slow clock signed before it loaded the successor has expired for a lenient verifier."""
 

@@ -255,11 +255,13 @@ class RevokeApiKey(Component):
         Raises:
             NotFound: the caller has no such key, or it is revoked already.
         """
+        user_id = caller.require_user_id()
         async with self.units.transaction() as unit:
-            if not await unit.api_keys.revoke(key_id, caller.require_user_id()):
+            await unit.credentials.lock(user_id)
+            if not await unit.api_keys.revoke(key_id, user_id):
                 raise NotFound
             # Services that have the key cached drop it by the same event as a session.
             await revoke_session(unit, key_id)
-            await unit.mails.queue(MailKind.API_KEY_REVOKED, caller.require_user_id())
+            await unit.mails.queue(MailKind.API_KEY_REVOKED, user_id)
             entry = audited(caller, self.clock.now(), "auth.api_key_revoked", key_id=str(key_id))
             await unit.audit.append(entry)

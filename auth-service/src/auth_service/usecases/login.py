@@ -175,18 +175,18 @@ class Login(Component):
         entry = audited(
             caller, self.clock.now(), "auth.login", actor_id=proven.user_id, session_id=str(session_id)
         )
+        # Under its address a browser's session has counted what it asked passwords for.
+        other_key = attempt.address_key if attempt.device else None
         # One statement is enough, unless more is written with it.
-        is_alone = idempotency is None and not attempt.device
-        async with (self.units.statements if is_alone else self.units.transaction)() as unit:
-            opening = await unit.sign_ins.open(session_id, proven, attempt.key, entry, PASSWORD)
+        async with (self.units.statements if idempotency is None else self.units.transaction)() as unit:
+            await record_outcome(unit, idempotency, session_id)
+            opening = await unit.sign_ins.open(
+                session_id, proven, attempt.key, entry, PASSWORD, other_key=other_key
+            )
             if opening.blocked_for is not None:  # Concurrent attempts were too many.
                 raise TooManyAttempts(retry_after_seconds=whole_seconds(opening.blocked_for))
             if opening.locked is None:
                 raise Unavailable  # The account has changed since it was read: a retry sees the change.
-            if attempt.device:
-                # Under its address the browser's session has counted what it asked passwords for.
-                await unit.login_throttle.reset(attempt.address_key)
-            await record_outcome(unit, idempotency, session_id)
         return opening.locked
 
     async def _report(self, locked: LockedSession) -> None:

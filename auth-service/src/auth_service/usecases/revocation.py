@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from chassis.clock import CLOCK_SKEW
 from chassis.component import Component
 
 from auth_service.domain.credential import Credential
@@ -12,7 +11,7 @@ from auth_service.domain.events import EmailVerified, TokensRevoked
 from auth_service.domain.mail import OWNERS_TOKENS
 from auth_service.domain.revocation import Access
 from auth_service.domain.rights import RightsRule
-from auth_service.domain.session import ACCESS_LIFETIME
+from auth_service.domain.session import TOKENS_LIVE
 from auth_service.domain.tokens import Revocation
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
@@ -32,11 +31,11 @@ async def end_access(
         keep_session: The session that stays open, if any.
     """
     await _end_other_ways_in(unit, user_id, ends)
-    await _end_requests(unit, user_id, ends)
     if Access.API_KEYS in ends:
         await unit.api_keys.revoke_all(user_id)
     if Access.SESSIONS in ends:
         await _end_sessions(unit, user_id, at, keep_session)
+    await _end_requests(unit, user_id, ends)
     all_sessions = Access.SESSIONS in ends and keep_session is None
     if Access.API_KEYS in ends or Access.SECOND_FACTOR in ends or all_sessions:
         # Services drop cached API keys by this event; and without the second factor, tokens may grant
@@ -66,7 +65,7 @@ async def _end_requests(unit: UnitOfWork, user_id: UUID, ends: Access) -> None:
 
 
 async def _end_sessions(unit: UnitOfWork, user_id: UUID, at: datetime, keep: UUID | None) -> None:
-    living = at - ACCESS_LIFETIME - 2 * CLOCK_SKEW
+    living = at - TOKENS_LIVE
     ended = await unit.sessions.end_all(user_id, but=keep, used_since=living)
     if keep is not None:
         for session_id in ended:
@@ -74,7 +73,7 @@ async def _end_sessions(unit: UnitOfWork, user_id: UUID, at: datetime, keep: UUI
 
 
 async def end_session(unit: UnitOfWork, session_id: UUID, user_id: UUID) -> bool:
-    """Ends a user's session and its access tokens; says whether it was open."""
+    """Ends a user's session and its access tokens; says whether it was open. Lock the credential before."""
     if not await unit.sessions.end(session_id, user_id):
         return False
     await revoke_session(unit, session_id)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from chassis.clock import CLOCK_SKEW, Clock
+from chassis.clock import Clock
 from chassis.component import Component
 from chassis.errors import Forbidden, NotFound
 from chassis.identity.caller import Caller
@@ -11,7 +11,7 @@ from chassis.identity.caller import Caller
 from auth_service.domain.audit import audited
 from auth_service.domain.events import TokensRevoked
 from auth_service.domain.revocation import SESSIONS_ENDED
-from auth_service.domain.session import ACCESS_LIFETIME, Session
+from auth_service.domain.session import TOKENS_LIVE, Session
 from auth_service.domain.tokens import Revocation
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.usecases import revocation
@@ -49,8 +49,10 @@ class EndSession(Component):
         Raises:
             NotFound: the caller has no such open session.
         """
+        user_id = caller.require_user_id()
         async with self.units.transaction() as unit:
-            if not await revocation.end_session(unit, session_id, caller.require_user_id()):
+            await unit.credentials.lock(user_id)
+            if not await revocation.end_session(unit, session_id, user_id):
                 raise NotFound
             await unit.audit.append(
                 audited(caller, self.clock.now(), "auth.session_ended", session_id=str(session_id))
@@ -73,6 +75,7 @@ class Logout(Component):
         if caller.session_id is None:
             raise Forbidden
         async with self.units.transaction() as unit:
+            await unit.credentials.lock(user_id)
             if await end_session(unit, caller.session_id, user_id):
                 session_id = str(caller.session_id)
                 await unit.audit.append(
@@ -143,7 +146,7 @@ class EndAllSessions(Component):
         batch = NAMED_BATCH if self.names_each else BATCH
         total, is_last = 0, False
         while True:
-            living_since = self.clock.now() - ACCESS_LIFETIME - 2 * CLOCK_SKEW
+            living_since = self.clock.now() - TOKENS_LIVE
             async with self.units.transaction() as unit:
                 if is_last:
                     # A sign-in that began before the revocation may not have committed its session yet.

@@ -49,8 +49,8 @@ async def test_a_blocked_client_is_not_reset(units: UnitsOfWork) -> None:
         for _ in range(5):
             await throttle.count_failure(blocked)
 
-        assert await throttle.reset(key) is None
-        assert await throttle.reset(blocked) is not None
+        await throttle.reset(key)
+        await throttle.reset(blocked)
 
         assert (await throttle.state(key)).failures == 5
         await throttle.erase(b"ada")

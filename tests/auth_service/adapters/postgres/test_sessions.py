@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from auth_service.domain.audit import GENESIS, audited, chain_hash
 from auth_service.domain.login_throttle import ThrottleKey
-from auth_service.domain.proof import passkey
+from auth_service.domain.proof import PASSWORD, passkey
 from auth_service.domain.session import IDLE, Opening
 from auth_service.domain.tokens import unix_milliseconds
 from auth_service.domain.unit_of_work import UnitsOfWork
@@ -86,6 +86,45 @@ async def test_opening_forgives_a_client_that_is_not_blocked(units: UnitsOfWork)
         assert (await unit.login_throttle.state(GUESSES)).failures == 5
         assert len(await unit.audit.after(0, 10)) == 1
         assert len(await unit.sessions.open_sessions(ada.user_id, 10)) == 1
+
+
+async def test_opening_forgives_the_address_of_a_device_too(units: UnitsOfWork) -> None:
+    """In one statement, which takes the lock of the audit chain last; a blocked address stays blocked."""
+    address, blocked = ThrottleKey(GUESSES.account, b"address"), ThrottleKey(GUESSES.account, b"blocked")
+    async with units.transaction() as unit:
+        ada = await admitted(unit)
+        for _ in range(5):
+            await unit.login_throttle.count_failure(blocked)
+        for other in (address, blocked):
+            await unit.login_throttle.count_failure(GUESSES)
+            await unit.login_throttle.count_failure(address)
+            entry = audited(Caller(), LONG_AGO, "auth.login")
+            opening = await unit.sign_ins.open(uuid7(), ada, GUESSES, entry, PASSWORD, other_key=other)
+            assert opening.locked is not None
+
+        state = unit.login_throttle.state
+        assert (await state(blocked)).blocked_for is not None
+        assert (await state(address)).failures == 5 + 1, "of the second round, and of the blocked client"
+
+
+async def test_access_tokens_are_refused_once_every_session_is_revoked(units: UnitsOfWork) -> None:
+    """At once, not when the sessions have ended; the session that is kept goes on."""
+    async with units.transaction() as unit:
+        ada = await admitted(unit)
+        kept, other = (await opened(unit, ada)).locked, (await opened(unit, ada)).locked
+        assert kept is not None
+        assert other is not None
+        issued_at = other.at
+
+        async def are_allowed() -> list[bool]:
+            sessions = (kept.session.id, other.session.id)
+            return [await unit.sessions.allows(each, ada.user_id, issued_at) for each in sessions]
+
+        assert await are_allowed() == [True, True]
+        await unit.revocations.of_every_session(kept.session.id, sessions_ended=False)
+        assert await are_allowed() == [True, False]
+        later = issued_at + timedelta(seconds=1)
+        assert await unit.sessions.allows(other.session.id, ada.user_id, later)
 
 
 async def test_one_look_finds_credential_and_guesses(units: UnitsOfWork) -> None:

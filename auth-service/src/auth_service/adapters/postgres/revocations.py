@@ -5,15 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from chassis.clock import CLOCK_SKEW
 from chassis.component import Component
 from chassis.postgres.connection import Connection
 
-from auth_service.domain.session import ACCESS_LIFETIME
+from auth_service.domain.session import TOKENS_LIVE
 from auth_service.domain.tokens import Revocation
-
-_LIFETIME = ACCESS_LIFETIME + CLOCK_SKEW
-"""How long a revocation matters: until the last token that it refuses has expired by itself."""
 
 _COMMITTED_WITHIN = timedelta(minutes=1)
 """Longer than from a revocation's time to the commit of its transaction."""
@@ -37,7 +33,7 @@ class PostgresRevocations(Component):
             RETURNING session_id, user_id, issued_until, expires_at
             """,
             session_id,
-            _LIFETIME,
+            TOKENS_LIVE,
         )
         return Revocation(**row)
 
@@ -55,7 +51,7 @@ class PostgresRevocations(Component):
             SELECT session_id, user_id, issued_until, expires_at FROM written, pg_sleep(0.0015)
             """,
             user_id,
-            _LIFETIME,
+            TOKENS_LIVE,
         )
         return Revocation(**row)
 
@@ -68,7 +64,7 @@ class PostgresRevocations(Component):
             RETURNING kept_session_id, issued_until, expires_at
             """,
             kept,
-            _LIFETIME,
+            TOKENS_LIVE,
             sessions_ended,
         )
         return Revocation(every_session=True, **row)

@@ -98,8 +98,10 @@ class PostgresSessions(Component):
         """Ends a user's open sessions but one; returns those used since that time."""
         rows = await self.connection.fetch(
             """
-            UPDATE auth.sessions SET ended_at = clock_timestamp()
-             WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $2
+            UPDATE auth.sessions SET ended_at = clock_timestamp() WHERE id IN (
+                SELECT id FROM auth.sessions
+                 WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $2
+                 ORDER BY id FOR NO KEY UPDATE)
             RETURNING id, last_used_at >= $3 AS living
             """,
             user_id,
@@ -125,8 +127,8 @@ class PostgresSessions(Component):
             """
             UPDATE auth.sessions SET ended_at = clock_timestamp() WHERE id IN (
                 SELECT id FROM auth.sessions
-                 WHERE ended_at IS NULL AND created_at <= $1 AND id <> $2 LIMIT $3)
-               AND ended_at IS NULL
+                 WHERE ended_at IS NULL AND created_at <= $1 AND id <> $2
+                 ORDER BY id LIMIT $3 FOR NO KEY UPDATE)
             RETURNING CASE WHEN last_used_at >= $4 THEN id END AS living
             """,
             opened_until,
@@ -182,6 +184,9 @@ class PostgresSessions(Component):
                                 WHERE session_id = $1 AND date_trunc('milliseconds', issued_until) >= $3)
                AND NOT EXISTS (SELECT FROM auth.revocations
                                 WHERE user_id = $2 AND date_trunc('milliseconds', issued_until) >= $3)
+               AND NOT EXISTS (SELECT FROM auth.revocations_of_all
+                                WHERE kept_session_id <> $1
+                                  AND date_trunc('milliseconds', issued_until) >= $3)
             """,
             session_id,
             user_id,

@@ -4,7 +4,7 @@ A sign-in should cost little more than its hash, and each round trip takes a ten
 is one statement before the password is verified and one after it.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -143,25 +143,54 @@ class PostgresLoginThrottle(Component):
         )
         return _record(row)
 
-    async def reset(self, key: ThrottleKey) -> timedelta | None:
-        """Deletes the client's failures, unless it is blocked: then returns for how long."""
-        blocked_for: timedelta | None = await self.connection.fetchval(
+    async def reset(self, key: ThrottleKey) -> None:
+        """Deletes the client's failures, unless it is blocked."""
+        await self.connection.execute(
             """
-            WITH forgotten AS (
-                DELETE FROM auth.sign_in_failures
-                 WHERE account = $1 AND client = $2 AND (blocked_until IS NULL OR blocked_until <= now())
-            )
-            SELECT blocked_until - now() FROM auth.sign_in_failures
-             WHERE account = $1 AND client = $2 AND blocked_until > now()
+            DELETE FROM auth.sign_in_failures
+             WHERE account = $1 AND client = $2 AND (blocked_until IS NULL OR blocked_until <= now())
             """,
             key.account,
             key.client,
         )
-        return blocked_for
 
     async def erase(self, account: bytes) -> None:
         """Deletes everything recorded about an account."""
         await self.connection.execute("DELETE FROM auth.sign_in_failures WHERE account = $1", account)
+
+
+# The clock is read in a step of its own, which cannot begin before the credential is locked.
+# The entry comes last, after both changes: it takes the lock of the audit chain.
+_OPEN = """
+    WITH blocked AS MATERIALIZED (
+        SELECT blocked_until - now() AS blocked_for FROM auth.sign_in_failures
+         WHERE account = $1 AND client = $2 AND blocked_until > now()
+    ), credential AS MATERIALIZED (
+        SELECT user_id, role FROM auth.credentials
+         WHERE user_id = $4 AND password_hash = $5 AND is_active AND NOT is_pending
+           AND second_factor = $20
+           AND NOT EXISTS (SELECT FROM blocked)
+           FOR SHARE
+    ), moment AS MATERIALIZED (
+        SELECT user_id, role, clock_timestamp() AS at FROM credential
+    ), opened AS (
+        INSERT INTO auth.sessions
+               (id, user_id, rotated_at, created_at, last_used_at, expires_at, ip, user_agent,
+                by_passkey, auth_time, amr)
+        SELECT $3, user_id, at, at, at, at + $6, $13, $14, $21, at, $22 FROM moment
+        RETURNING id
+    ), forgiven AS (
+        DELETE FROM auth.sign_in_failures
+         WHERE account = $1 AND EXISTS (SELECT FROM moment)
+           AND (client = $2 OR client = $23 AND coalesce(blocked_until <= now(), true))
+        RETURNING client
+    )
+    SELECT moment.role, moment.at, NULL::interval AS blocked_for,
+           auth.append_audit_entry($7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+      FROM moment, (SELECT count(*) FROM opened) AS first, (SELECT count(*) FROM forgiven) AS second
+     UNION ALL
+    SELECT NULL, NULL, blocked_for, NULL FROM blocked
+"""
 
 
 class PostgresSignIns(Component):
@@ -186,41 +215,18 @@ class PostgresSignIns(Component):
         return _reserved(row), None if row["user_id"] is None else credentials.credential_of(row)
 
     async def open(
-        self, session_id: UUID, proven: Credential, key: ThrottleKey | None, entry: AuditEntry, amr: Methods
+        self,
+        session_id: UUID,
+        proven: Credential,
+        key: ThrottleKey | None,
+        entry: AuditEntry,
+        amr: Methods,
+        *,
+        other_key: ThrottleKey | None = None,
     ) -> Opening:
         """Opens a session, deletes the client's failures and writes the audit entry, or none of it."""
-        # The clock is read in a step of its own, which cannot begin before the credential is locked.
-        # The entry comes last, after both changes: it takes the lock of the audit chain.
         row = await self.connection.fetchrow(
-            """
-            WITH blocked AS MATERIALIZED (
-                SELECT blocked_until - now() AS blocked_for FROM auth.sign_in_failures
-                 WHERE account = $1 AND client = $2 AND blocked_until > now()
-            ), credential AS MATERIALIZED (
-                SELECT user_id, role FROM auth.credentials
-                 WHERE user_id = $4 AND password_hash = $5 AND is_active AND NOT is_pending
-                   AND second_factor = $20
-                   AND NOT EXISTS (SELECT FROM blocked)
-                   FOR SHARE
-            ), moment AS MATERIALIZED (
-                SELECT user_id, role, clock_timestamp() AS at FROM credential
-            ), opened AS (
-                INSERT INTO auth.sessions
-                       (id, user_id, rotated_at, created_at, last_used_at, expires_at, ip, user_agent,
-                        by_passkey, auth_time, amr)
-                SELECT $3, user_id, at, at, at, at + $6, $13, $14, $21, at, $22 FROM moment
-                RETURNING id
-            ), forgiven AS (
-                DELETE FROM auth.sign_in_failures
-                 WHERE account = $1 AND client = $2 AND EXISTS (SELECT FROM moment)
-                RETURNING client
-            )
-            SELECT moment.role, moment.at, NULL::interval AS blocked_for,
-                   auth.append_audit_entry($7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
-              FROM moment, (SELECT count(*) FROM opened) AS first, (SELECT count(*) FROM forgiven) AS second
-             UNION ALL
-            SELECT NULL, NULL, blocked_for, NULL FROM blocked
-            """,
+            _OPEN,
             key and key.account,
             key and key.client,
             session_id,
@@ -231,6 +237,7 @@ class PostgresSignIns(Component):
             proven.second_factor,
             key is None,
             list(amr),
+            other_key and other_key.client,
         )
         if row is None:
             return Opening()
