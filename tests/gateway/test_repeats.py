@@ -26,11 +26,11 @@ from chassis.tracing.recorder import Recorder
 from devstack.valkey import Valkey
 from gateway.cache import near_cache
 from gateway.http.request import Request
+from gateway.limits import rate_limiter
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 from vestibule.events.v1.events_pb2 import Event, TokensRevoked
 
-from gateway import wiring
 from tests.collector import Collector
 from tests.fakes.service_keys import entry_of
 from tests.gateway.repeating import connected, head, plain
@@ -223,7 +223,7 @@ async def test_repeats_are_counted_against_the_limit(
 ) -> None:
     """One by one, whether a lease allows it at once or Redis is asked; then they are refused."""
     allowed = 1_000
-    monkeypatch.setattr(wiring, "CLIENT_LIMIT_SECONDS", A_CENTURY_SECONDS)
+    monkeypatch.setattr(rate_limiter, "CLIENT_LIMIT_SECONDS", A_CENTURY_SECONDS)
     given = settings(auth, users_address, valkey, client_limit=allowed)
     async with serving_gateway(given) as gateway, connected(gateway) as client:
         answers = [await client.ask(head(token)) for _ in range(allowed + 1)]

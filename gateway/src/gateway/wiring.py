@@ -29,7 +29,7 @@ from gateway.http.client_address import TrustedProxies
 from gateway.http.cors import Cors
 from gateway.http.envelope import VERSION
 from gateway.limits.leases import LeasingRateLimiter
-from gateway.limits.rate_limiter import Limit, RedisRateLimiter
+from gateway.limits.rate_limiter import Limit, RedisRateLimiter, client_limit
 from gateway.limits.request_limits import RequestLimits
 from gateway.limits.stream_slots import StreamSlots
 from gateway.pages import Pages
@@ -40,7 +40,6 @@ from gateway.upstream.upstreams import Upstreams
 
 SERVICE = "gateway"
 LIMITER_TIMEOUT_SECONDS = 0.25
-CLIENT_LIMIT_SECONDS = 60.0
 
 
 _ENDPOINTS: Mapping[RouteKind, Callable[[Route, Dependencies], RouteEndpoint]] = {
@@ -100,9 +99,7 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
 
 def _total_limit(settings: GatewaySettings) -> Limit | None:
     """Returns the limit on all requests of one client together."""
-    if not settings.client_limit:
-        return None
-    return Limit("client", settings.client_limit, CLIENT_LIMIT_SECONDS, by_user=True)
+    return client_limit(settings.client_limit) if settings.client_limit else None
 
 
 def _document(routes: tuple[Route, ...], protos: Protos) -> bytes:

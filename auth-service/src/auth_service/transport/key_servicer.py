@@ -6,8 +6,9 @@ from vestibule.auth.v1 import key_service_pb2 as pb
 from vestibule.auth.v1.key_service_pb2_grpc import KeyServiceServicer
 
 from auth_service.transport import messages
+from auth_service.usecases.openid_configuration import GetOpenidConfiguration
 from auth_service.usecases.ports import Ports
-from auth_service.usecases.signing_keys import GetJwks, GetOpenidConfiguration
+from auth_service.usecases.signing_keys import GetJwks
 
 
 class KeyServicer(KeyServiceServicer):

@@ -16,10 +16,10 @@ from chassis.identity.service_tokens import ServiceTokens
 from chassis.tracing import traces
 from chassis.tracing.span import Span
 
-Understand = Callable[[grpc.aio.AioRpcError], Exception]
+ErrorParser = Callable[[grpc.aio.AioRpcError], Exception]
 """Returns the error that the other side meant."""
 
-TakeIn = Callable[[Any], None]
+MetadataReceiver = Callable[[Any], None]
 """Takes in the trailing metadata of a call that succeeded."""
 
 RemainingSeconds = Callable[[float | None], float | None]
@@ -37,8 +37,8 @@ class StreamMethod:
         audience: The service that is called.
         limit_seconds: How long a call may take; None for no limit.
         remaining_seconds: What of that is left to a call made now.
-        understand: Makes the errors of failed calls.
-        take_in: Takes in what a call brought besides its responses.
+        parse_error: Makes the errors of failed calls.
+        receive_metadata: Takes in what a call brought besides its responses.
     """
 
     multicallable: Any
@@ -47,8 +47,8 @@ class StreamMethod:
     audience: str
     limit_seconds: float | None
     remaining_seconds: RemainingSeconds
-    understand: Understand
-    take_in: TakeIn
+    parse_error: ErrorParser
+    receive_metadata: MetadataReceiver
 
     def open(self, *request: Any, limit_seconds: float | None = None) -> "StreamCall":
         """Begins a call. The caller ends it by `StreamCall.cancel`, whatever has become of it.
@@ -64,7 +64,7 @@ class StreamMethod:
         span = traces.begin(self.name, "CLIENT")
         metadata = call_metadata(self.service_tokens, self.audience, span)
         call = self.multicallable(*request, timeout=seconds, metadata=metadata)
-        return StreamCall(call, span, self.understand, self.take_in)
+        return StreamCall(call, span, self.parse_error, self.receive_metadata)
 
 
 class StreamCall:
@@ -74,12 +74,14 @@ class StreamCall:
         counts: What it has carried, in messages.
     """
 
-    def __init__(self, call: Any, span: Span | None, understand: Understand, take_in: TakeIn) -> None:
+    def __init__(
+        self, call: Any, span: Span | None, parse_error: ErrorParser, receive_metadata: MetadataReceiver
+    ) -> None:
         self.counts = StreamCounts()
         self._call = call
         self._span = span
-        self._understand = understand
-        self._take_in = take_in
+        self._parse_error = parse_error
+        self._receive_metadata = receive_metadata
 
     async def connected(self) -> None:
         """Returns when the call is on its way over a connection.
@@ -131,7 +133,7 @@ class StreamCall:
         except grpc.aio.AioRpcError as error:
             raise self._failed_by(error) from error
         if message is grpc.aio.EOF:
-            self._take_in(await self._call.trailing_metadata())
+            self._receive_metadata(await self._call.trailing_metadata())
             self._end_span("OK")
             return None
         self.counts.messages_received += 1
@@ -145,7 +147,7 @@ class StreamCall:
     def _failed_by(self, error: grpc.aio.AioRpcError) -> Exception:
         """Notes the end of the call, and returns what the other side meant by it."""
         self._end_span(error.code().name)
-        return self._understand(error)
+        return self._parse_error(error)
 
     async def _failure(self) -> grpc.aio.AioRpcError | None:
         """Returns what ended the call; None if it succeeded."""

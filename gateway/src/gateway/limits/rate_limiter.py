@@ -33,6 +33,7 @@ local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return {allowed, limit - used, oldest[2] + window - now}
 """)
 
+CLIENT_LIMIT_SECONDS = 60.0
 UNREACHABLE_SECONDS = 1.0
 CLIENTS_IN_MEMORY_MAX = 50_000
 
@@ -57,6 +58,11 @@ class Limit:
     requests: int
     window_seconds: float
     by_user: bool = False
+
+
+def client_limit(requests: int) -> Limit:
+    """Returns the limit on all requests of one client together, per minute."""
+    return Limit("client", requests, CLIENT_LIMIT_SECONDS, by_user=True)
 
 
 @dataclass(frozen=True, slots=True)
