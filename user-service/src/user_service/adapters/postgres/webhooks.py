@@ -51,6 +51,8 @@ class PostgresWebhooks:
 
     async def announce(self, said: Announcement) -> None:
         """Queues a delivery to each active or inactive endpoint that gets such events."""
+        # Locked here, in one order, those that are deleted meanwhile drop out; their foreign key would
+        # refuse the change that is announced.
         await self.connection.execute(
             """
             WITH queued AS (
@@ -58,7 +60,8 @@ class PostgresWebhooks:
                    (id, webhook_id, event, user_id, version, fields, occurred_at)
             SELECT ids.id, hook.id, $2, $3, $4, $5, $6
               FROM (SELECT id, row_number() OVER () AS place
-                      FROM users.webhooks WHERE $2 = ANY(events)) AS hook
+                      FROM (SELECT id FROM users.webhooks WHERE $2 = ANY(events)
+                             ORDER BY id FOR KEY SHARE) AS locked) AS hook
               JOIN unnest($1::uuid[]) WITH ORDINALITY AS ids (id, place) USING (place)
             RETURNING 1)
             SELECT pg_notify($7, '') WHERE EXISTS (SELECT FROM queued)

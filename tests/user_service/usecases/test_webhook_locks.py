@@ -1,0 +1,32 @@
+"""Changes of users and of webhooks at the same time, on a real Postgres."""
+
+import asyncio
+from functools import partial
+
+from chassis.postgres.pool import Pool
+
+from tests.chassis.waiting import until
+from tests.user_service.usecases.hooks import Hooks
+from tests.webhook_receiver import Receiver
+
+_WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+async def _wait_for_locks(pool: Pool, count: int) -> bool:
+    return int(await pool.fetchval(_WAITING)) == count
+
+
+async def test_a_webhook_that_is_deleted_does_not_disturb_a_change(hooks: Hooks, receiver: Receiver) -> None:
+    """The change waits for the deletion, and is announced to the others."""
+    deleted, _ = await hooks.add(receiver.url)
+    kept, _ = await hooks.add(receiver.url)
+    async with hooks.ports.units.transaction() as unit:
+        await unit.webhooks.delete(deleted.id)
+        changing = asyncio.create_task(hooks.rename(hooks.admin))
+        await until(partial(_wait_for_locks, hooks.ports.pool, 1))
+    await changing
+
+    (delivery,) = await hooks.deliveries(kept)
+    assert delivery.announcement.user_id == hooks.admin.id
