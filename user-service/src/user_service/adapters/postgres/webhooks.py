@@ -111,8 +111,9 @@ class PostgresWebhooks:
 
     async def lock(self, webhook_id: UUID) -> Webhook | None:
         """Returns an endpoint, locked until the transaction ends."""
+        # Not FOR UPDATE, which would keep changes of users from being announced to the endpoint.
         row = await self.connection.fetchrow(
-            f"SELECT {_WEBHOOK} FROM users.webhooks WHERE id = $1 FOR UPDATE",  # noqa: S608 of constants
+            f"SELECT {_WEBHOOK} FROM users.webhooks WHERE id = $1 FOR NO KEY UPDATE",  # noqa: S608 of constants
             webhook_id,
         )
         return None if row is None else _webhook(row)
