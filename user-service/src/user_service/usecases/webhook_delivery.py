@@ -161,9 +161,10 @@ class SendWebhooks:
                 error=attempt.error,
             )
         async with self._units.transaction() as unit:
-            await unit.webhooks.note(delivery, attempt)
+            # The endpoint is locked before its delivery, as when an admin deletes both.
             if attempt.status == HTTPStatus.GONE:
                 await self._turn_off(unit, webhook.id)
+            await unit.webhooks.note(delivery, attempt)
 
     async def _post(self, delivery: Delivery, webhook: Webhook) -> int:
         """Posts a message; returns the response's status.
