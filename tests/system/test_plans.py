@@ -38,6 +38,7 @@ CHOSEN = {
     "_nearest(self._dimensions, exact=False)": "_nearest(384, exact=False)",
     "_nearest(self._dimensions, exact=True)": "_nearest(384, exact=True)",
     "_best_by_terms(operator)": "[_best_by_terms(each) for each in (ANY_OF, ALL_OF)]",
+    "old": "[DELIVERED, DEAD, TO_ENDPOINTS_OFF]",
     "_waiting_rows(table)": "[_waiting_rows(each) for each in _TABLES]",
     "_change(table, changed)": "[_change(each, each.places) for each in _TABLES]",
 }

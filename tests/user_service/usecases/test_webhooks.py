@@ -13,6 +13,7 @@ from chassis.idempotency.record import IdempotencyKey, IdempotencyRecord
 from chassis.ids import uuid7
 from chassis.postgres.idempotency import purge_responses
 from standardwebhooks import Webhook as Verifier
+from user_service.adapters.postgres import kept_deliveries
 from user_service.adapters.webhook_secrets import SealedWebhookSecrets
 from user_service.domain.errors import TooManyWebhooks
 from user_service.domain.webhook import Attempt, DeliveryState, WebhookChanges
@@ -155,6 +156,24 @@ async def test_what_was_not_delivered_stays_for_a_month(
     )
 
     assert await PurgeDeliveries(hooks.ports.units)() == int(goes)
+
+
+async def test_old_deliveries_are_deleted_in_batches(
+    hooks: Hooks, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them, a few at a time; what another instance is deleting is not waited for."""
+    monkeypatch.setattr(kept_deliveries, "BATCH", 2)
+    webhook, _ = await hooks.add(receiver.url)
+    for number in range(6):
+        await hooks.rename(hooks.admin, f"Name {number}")
+    await hooks.send()
+    await hooks.ports.pool.execute("UPDATE users.webhook_deliveries SET due_at = now() - interval '8 days'")
+    newest = (await hooks.deliveries(webhook))[0]
+    async with hooks.ports.units.transaction() as unit:
+        await unit.connection.execute("DELETE FROM users.webhook_deliveries WHERE id = $1", newest.id)
+
+        assert await PurgeDeliveries(hooks.ports.units)() == 5
+    assert await hooks.deliveries(webhook) == []
 
 
 async def test_an_attempt_from_before_it_was_resent_says_nothing(hooks: Hooks, receiver: Receiver) -> None:

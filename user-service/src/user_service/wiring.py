@@ -30,7 +30,7 @@ from vestibule.users.v1.webhook_service_pb2_grpc import add_WebhookServiceServic
 
 from chassis import jobs
 from user_service.adapters.accounts import GrpcAccounts
-from user_service.adapters.postgres import webhooks
+from user_service.adapters.postgres import kept_deliveries, webhooks
 from user_service.adapters.postgres.outbox import OUTBOX
 from user_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from user_service.adapters.stale_copies import GatheredStaleCopies
@@ -150,7 +150,7 @@ def _begin_webhooks(
     server.add(add_WebhookServiceServicer_to_server, WebhookServicer(units, secrets, poster, clock))
     send = SendWebhooks(units, secrets, poster, clock)
     lifecycle.begin("sending webhooks", send.run())
-    measure = partial(webhooks.measure_deliveries, pool)
+    measure = partial(kept_deliveries.measure_deliveries, pool)
     jobs.begin(lifecycle, "measuring webhooks", BACKLOG_SECONDS, measure)
     reseal = ResealWebhooks(units, secrets)
     jobs.begin(lifecycle, "encrypting webhook secrets again", RESEAL_SECONDS, reseal)

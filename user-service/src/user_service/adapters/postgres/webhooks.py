@@ -9,9 +9,9 @@ import asyncpg
 from chassis.dataclass import dataclass
 from chassis.ids import uuid7
 from chassis.postgres.connection import Connection, rows_affected
-from chassis.postgres.pool import Pool
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
+from user_service.adapters.postgres import kept_deliveries
 from user_service.domain.webhook import (
     WEBHOOKS_MAX,
     Announcement,
@@ -30,6 +30,9 @@ _WEBHOOK = """id, url, events, description, sealed_secret, created_at, updated_a
 _DELIVERY = """id, webhook_id, event, user_id, version, fields, occurred_at, state, attempts, due_at,
     last_attempt_at, last_status, last_error"""
 
+_CLAIMED_AT_ONCE = 16
+"""Deliveries to an endpoint that are looked at: more than instances claim in one moment."""
+
 _OUTCOMES = {
     DeliveryState.DELIVERED: "delivered",
     DeliveryState.PENDING: "retried",
@@ -38,9 +41,6 @@ _OUTCOMES = {
 _ATTEMPTS = Counter("webhook_attempts_total", "Attempts to deliver webhook messages.", ["outcome"])
 for _outcome in _OUTCOMES.values():
     _ATTEMPTS.labels(_outcome)
-_PENDING = Gauge("webhooks_pending", "Webhook messages that are to be delivered, to active endpoints.")
-_PENDING_AGE = Gauge("webhooks_oldest_pending_seconds", "Age of the oldest webhook message to be delivered.")
-_DEAD = Gauge("webhooks_dead", "Webhook messages that were given up and are kept to be resent.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +184,20 @@ class PostgresWebhooks:
 
     async def claim(self, lease: timedelta, *, but: Sequence[UUID]) -> tuple[Delivery, Webhook] | None:
         """Returns a delivery that is due to an active endpoint not named, and reserves it for the lease."""
+        # Endpoint by endpoint: what waits for one that is off, for a month at most, is not read.
         row = await self.connection.fetchrow(
             f"""
             UPDATE users.webhook_deliveries
                SET due_at = now() + $1::interval, attempts = attempts + 1, last_attempt_at = now()
-             WHERE id = (SELECT waiting.id FROM users.webhook_deliveries AS waiting
-                           JOIN users.webhooks AS hook ON hook.id = waiting.webhook_id
-                          WHERE waiting.state = 'pending' AND waiting.due_at <= now() AND hook.is_active
-                            AND waiting.webhook_id <> ALL($2::uuid[])
+             WHERE id = (SELECT waiting.id
+                           FROM users.webhooks AS hook
+                          CROSS JOIN LATERAL (
+                                SELECT id FROM users.webhook_deliveries
+                                 WHERE webhook_id = hook.id AND state = 'pending' AND due_at <= now()
+                                 ORDER BY due_at LIMIT {_CLAIMED_AT_ONCE}) AS first
+                           JOIN users.webhook_deliveries AS waiting ON waiting.id = first.id
+                          WHERE hook.is_active AND hook.id <> ALL($2::uuid[])
+                            AND waiting.state = 'pending' AND waiting.due_at <= now()
                           ORDER BY waiting.due_at LIMIT 1 FOR UPDATE OF waiting SKIP LOCKED)
             RETURNING {_DELIVERY}
             """,  # noqa: S608 of constants
@@ -206,9 +212,10 @@ class PostgresWebhooks:
     async def next_due(self) -> timedelta | None:
         """Returns how long until a delivery to an active endpoint is due; None while none is pending."""
         wait: timedelta | None = await self.connection.fetchval(
-            "SELECT min(waiting.due_at) - now() FROM users.webhook_deliveries AS waiting"
-            " JOIN users.webhooks AS hook ON hook.id = waiting.webhook_id"
-            " WHERE waiting.state = 'pending' AND hook.is_active"
+            "SELECT min(first.due_at) - now() FROM users.webhooks AS hook"
+            " CROSS JOIN LATERAL (SELECT due_at FROM users.webhook_deliveries"
+            " WHERE webhook_id = hook.id AND state = 'pending' ORDER BY due_at LIMIT 1) AS first"
+            " WHERE hook.is_active"
         )
         return wait
 
@@ -233,55 +240,12 @@ class PostgresWebhooks:
         _ATTEMPTS.labels(_OUTCOMES[attempt.state]).inc()
 
     async def purge(self, delivered: timedelta, dead: timedelta) -> int:
-        """Deletes deliveries that ended longer ago than that, and old ones to endpoints that are off.
-
-        Args:
-            delivered: How long ago they were delivered.
-            dead: How long ago they were given up, or queued for an endpoint that is off.
-
-        Returns:
-            How many.
-        """
-        tag = await self.connection.execute(
-            """
-            DELETE FROM users.webhook_deliveries AS old
-             WHERE (state = 'delivered' AND due_at < now() - $1::interval)
-                OR (state = 'dead' AND due_at < now() - $2::interval)
-                OR (state = 'pending' AND occurred_at < now() - $2::interval
-                    AND NOT (SELECT is_active FROM users.webhooks WHERE id = old.webhook_id))
-            """,
-            delivered,
-            dead,
-        )
-        return rows_affected(tag)
+        """Deletes deliveries that ended longer ago than that; returns how many."""
+        return await kept_deliveries.purge(self.connection, delivered, dead)
 
     async def _notify(self) -> None:
         """Says to those who send that a delivery may be due."""
         await self.connection.execute("SELECT pg_notify($1, '')", CHANNEL)
-
-
-async def measure_deliveries(pool: Pool) -> int:
-    """Sets the gauges, which are the same at every instance: aggregate them by max, not sum.
-
-    Returns:
-        0, since there is nothing for a log to count.
-
-    Raises:
-        Unavailable: Postgres cannot be reached.
-    """
-    row = await pool.fetchrow(
-        """
-        SELECT (SELECT count(*) FROM users.webhook_deliveries WHERE state = 'dead') AS dead,
-               count(*) AS pending, extract(epoch FROM now() - min(occurred_at))::float8 AS age
-          FROM users.webhook_deliveries AS waiting JOIN users.webhooks AS hook ON hook.id = waiting.webhook_id
-         WHERE state = 'pending' AND is_active
-        """
-    )
-    if row is not None:
-        _PENDING.set(row["pending"])
-        _DEAD.set(row["dead"])
-        _PENDING_AGE.set(row["age"] or 0.0)
-    return 0
 
 
 def _webhook(row: asyncpg.Record) -> Webhook:
