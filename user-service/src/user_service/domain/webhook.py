@@ -114,9 +114,10 @@ class Delivery:
     def body(self) -> bytes:
         """The message as it is posted, the same for every attempt."""
         said = self.announcement
+        occurred_at = said.occurred_at.astimezone(UTC).isoformat(timespec="milliseconds")
         content = {
             "type": said.event.value,
-            "timestamp": said.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "timestamp": occurred_at.replace("+00:00", "Z"),
             "data": {"user_id": str(said.user_id), "version": said.version, "fields": list(said.fields)},
         }
         return json.dumps(content, separators=(",", ":")).encode()
