@@ -1,8 +1,8 @@
 """What knowledge-service reads from the environment."""
 
-from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal, Self
 
+from chassis.addresses import Network
 from chassis.auth_client.settings import AuthenticatingSettings
 from chassis.master_keys import (
     MASTER_KEYS_ACCEPTED,
@@ -77,7 +77,7 @@ class KnowledgeSettings(AuthenticatingSettings):
     source_http: Literal["on", "off"] = Field(
         default="off", description="whether sources may have `http` URLs, for tests and closed networks"
     )
-    source_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+    source_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(),
         description="private networks that sources may lead into, such as 10.1.2.0/24, separated by commas",
     )

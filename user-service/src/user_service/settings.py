@@ -1,8 +1,8 @@
 """What user-service reads from the environment."""
 
-from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 
+from chassis.addresses import Network
 from chassis.auth_client.settings import AuthenticatingSettings
 from chassis.master_keys import (
     MASTER_KEYS_ACCEPTED,
@@ -14,8 +14,6 @@ from chassis.master_keys import (
 from chassis.setting_types import GrpcAddress
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
-
-Network = IPv4Network | IPv6Network
 
 
 class UsersSettings(AuthenticatingSettings):

@@ -8,12 +8,11 @@ import asyncio
 import re
 import socket
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from urllib.parse import urlsplit
 
-from chassis.addresses import parse_address
+from chassis.addresses import Network, parse_address
 
-Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
 _PUBLIC_IPV6 = IPv6Network("2000::/3")
