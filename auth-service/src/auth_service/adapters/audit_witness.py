@@ -1,9 +1,9 @@
 """health-aggregator behind `AuditWitness`."""
 
 from collections.abc import Sequence
-from datetime import UTC
 
 from chassis.grpc.channel import ServiceChannel
+from chassis.grpc.timestamps import datetime_of
 from vestibule.health.v1 import audit_witness_service_pb2 as pb
 from vestibule.health.v1.audit_witness_service_pb2_grpc import AuditWitnessServiceStub
 
@@ -34,4 +34,4 @@ class GrpcAuditWitness:
 
 
 def _head(head: pb.WitnessedHead) -> WitnessedHead:
-    return WitnessedHead(sequence=head.sequence, hash=head.hash, at=head.at.ToDatetime(UTC))
+    return WitnessedHead(sequence=head.sequence, hash=head.hash, at=datetime_of(head.at))

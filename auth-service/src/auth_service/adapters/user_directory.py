@@ -1,13 +1,13 @@
 """user-service behind `UserDirectory`."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import structlog
 from chassis.errors import Kind, NotFound, RemoteError, ServiceError, TokenInvalid, Unavailable
 from chassis.grpc.channel import ServiceChannel
 from chassis.grpc.roles import ROLES
-from chassis.grpc.timestamps import timestamp
+from chassis.grpc.timestamps import datetime_of, timestamp
 from chassis.identity.audit_client import AuditClient
 from vestibule.users.v1 import directory_service_pb2, user_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
@@ -143,9 +143,9 @@ def _user(user: user_pb2.User) -> User:
         role=ROLES[user.role],
         is_active=user.is_active,
         email_verified=user.email_verified,
-        created_at=user.created_at.ToDatetime(UTC),
-        updated_at=user.updated_at.ToDatetime(UTC),
-        last_login_at=user.last_login_at.ToDatetime(UTC) if user.HasField("last_login_at") else None,
+        created_at=datetime_of(user.created_at),
+        updated_at=datetime_of(user.updated_at),
+        last_login_at=datetime_of(user.last_login_at) if user.HasField("last_login_at") else None,
         etag=user.etag,
         pending_email=user.pending_email if user.HasField("pending_email") else None,
     )

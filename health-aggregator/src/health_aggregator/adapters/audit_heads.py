@@ -4,9 +4,9 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC
 
 from chassis.grpc.channel import ServiceChannel
+from chassis.grpc.timestamps import datetime_of
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -71,7 +71,7 @@ def _head(head: audit_service_pb2.SignedAuditHead, key: audit_service_pb2.AuditK
     return SignedHead(
         sequence=head.sequence,
         hash=head.hash,
-        at=head.at.ToDatetime(UTC),
+        at=datetime_of(head.at),
         key=HeadKey(kid=head.kid, x=key.x, y=key.y),
         signature=head.signature,
     )

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC
 from uuid import UUID
 
 import structlog
 from chassis.errors import DeadlineExceeded, Kind, ServiceError, Unavailable
 from chassis.grpc.channel import ServiceChannel
 from chassis.grpc.roles import ROLES
+from chassis.grpc.timestamps import datetime_of
 from chassis.identity.role import Role
 from vestibule.auth.v1 import account_service_pb2 as pb
 from vestibule.auth.v1.account_service_pb2_grpc import AccountServiceStub
@@ -39,7 +39,7 @@ class GrpcAccounts:
             full_name=answer.full_name,
             role=ROLES.get(answer.role, Role.USER),
             email_verified=answer.email_verified,
-            created_at=answer.created_at.ToDatetime(UTC) if answer.HasField("created_at") else None,
+            created_at=datetime_of(answer.created_at) if answer.HasField("created_at") else None,
             is_active=not answer.is_deactivated,
         )
 

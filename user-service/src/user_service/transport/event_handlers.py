@@ -1,11 +1,11 @@
 """Handlers of other services' events: a second path to use cases, which survives crashes of the first."""
 
 from collections.abc import Mapping
-from datetime import UTC
 from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.events.consumer import Handler
+from chassis.grpc.timestamps import datetime_of
 from chassis.identity.caller import current_caller
 from vestibule.events.v1.events_pb2 import Event
 
@@ -27,6 +27,6 @@ def event_handlers(
 
     async def signed_in(event: Event) -> None:
         payload = event.signed_in
-        await record_sign_in(user_id=UUID(payload.user_id), signed_in_at=payload.signed_in_at.ToDatetime(UTC))
+        await record_sign_in(user_id=UUID(payload.user_id), signed_in_at=datetime_of(payload.signed_in_at))
 
     return {"registration_started": registration_started, "signed_in": signed_in}
