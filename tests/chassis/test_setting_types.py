@@ -1,8 +1,12 @@
 """Types of settings, by what they take and what they refuse."""
 
+from typing import Annotated
+
 import pytest
-from chassis.setting_types import GrpcAddress, HttpUrl, Origin, check_readable
+from chassis.setting_types import GrpcAddress, HttpUrl, Origin, check_readable, comma_separated
+from chassis.settings import EnvironmentSettings
 from pydantic import TypeAdapter, ValidationError
+from pydantic_settings import NoDecode
 
 
 @pytest.mark.parametrize(
@@ -99,3 +103,23 @@ def test_what_is_no_address_of_grpc(address: str) -> None:
 def test_ports_of_grpc(port: int) -> None:
     with pytest.raises(ValidationError, match="port is not between 1 and 65535"):
         TypeAdapter(GrpcAddress).validate_python(f"users:{port}")
+
+
+class Listing(EnvironmentSettings):
+    """A setting that is a list."""
+
+    origins: Annotated[tuple[Origin, ...], NoDecode] = ()
+
+    _split_list = comma_separated("origins")
+
+
+def test_lists_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong is said of the part that it is about, not of all parts as if they were one URL."""
+    monkeypatch.setenv("ORIGINS", "https://a:1, https://b,")
+    assert Listing().origins == ("https://a:1", "https://b")
+    assert Listing(origins=("https://c",)).origins == ("https://c",)
+
+    monkeypatch.setenv("ORIGINS", "https://a:1,https://u:p/q@b")
+    with pytest.raises(ValidationError, match="no user belongs into it") as refused:
+        Listing()
+    assert refused.value.errors()[0]["loc"] == ("origins", 1)

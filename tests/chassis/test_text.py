@@ -1,9 +1,9 @@
-"""Invisible characters in text."""
+"""Invisible characters in text, and lists in it."""
 
 import unicodedata
 
 import pytest
-from chassis.text import as_line, has_control, has_hidden_format, is_visible
+from chassis.text import as_line, has_control, has_hidden_format, is_visible, split_at_commas
 
 REFUSED = [
     *"\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
@@ -70,3 +70,11 @@ def test_a_text_becomes_a_line(letter: str) -> None:
 def test_a_line_stays_as_it_is(name: str) -> None:
     """What scripts need is kept."""
     assert as_line(name) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"), [("", ()), (" , ", ()), ("a", ("a",)), (" a b ,,c,\td\n", ("a b", "c", "d"))]
+)
+def test_lists(text: str, parts: tuple[str, ...]) -> None:
+    """Written as people write them, with spaces and a comma at the end."""
+    assert split_at_commas(text) == parts

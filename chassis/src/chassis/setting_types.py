@@ -1,12 +1,14 @@
 """Types of settings that check what they are given."""
 
 import re
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, SecretStr, field_validator
 
 from chassis.redis_connection import check_url
+from chassis.text import split_at_commas
 
 _KEY = re.compile(r"[!-~]+")
 
@@ -66,6 +68,19 @@ def _is_parsed(url: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def comma_separated(*fields: str) -> Callable[[Any], Any]:
+    """Returns the validator of fields that are lists, written with commas; they need `NoDecode`.
+
+    A validator of the class and not of the type: it has to come before `EnvironmentSettings` looks at URLs,
+    which would take several for one.
+    """
+    return field_validator(*fields, mode="before")(_parts)
+
+
+def _parts(value: object) -> object:
+    return split_at_commas(value) if isinstance(value, str) else value
 
 
 def _is_http(value: str) -> str:

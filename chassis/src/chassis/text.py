@@ -1,4 +1,4 @@
-"""Text that users type: comparing it, and finding invisible characters in it."""
+"""Text: comparing what users type, finding invisible characters in it, and taking lists apart."""
 
 import re
 import unicodedata
@@ -23,6 +23,11 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 def fold(text: str) -> str:
     """Returns the text without case, width and composition (Unicode's NFKC_Casefold, nearly)."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def split_at_commas(text: str) -> tuple[str, ...]:
+    """Returns the parts between commas, without white space around them and without empty ones."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def is_visible(text: str) -> bool:

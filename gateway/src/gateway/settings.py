@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from chassis.addresses import Network
-from chassis.setting_types import GrpcAddress, Origin
+from chassis.setting_types import GrpcAddress, Origin, comma_separated
 from chassis.settings import ServiceSettings
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -61,12 +61,7 @@ class GatewaySettings(ServiceSettings):
     def _split_paths(cls, value: object) -> object:
         return tuple(value.split(":")) if isinstance(value, str) else value
 
-    @field_validator("cors_origins", "trusted_proxies", mode="before")
-    @classmethod
-    def _split_list(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    _split_list = comma_separated("cors_origins", "trusted_proxies")
 
     def shortcomings(self) -> list[str]:
         """Returns what the strict profile refuses about these settings, one line each."""

@@ -11,8 +11,8 @@ from chassis.master_keys import (
     master_keys,
     was_drawn_at_random,
 )
-from chassis.setting_types import BackendKey, GrpcAddress, HttpUrl
-from pydantic import Field, SecretStr, field_validator, model_validator
+from chassis.setting_types import BackendKey, GrpcAddress, HttpUrl, comma_separated
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from knowledge_service.domain.passage_index import DIMENSIONS
@@ -85,12 +85,7 @@ class KnowledgeSettings(AuthenticatingSettings):
         default=900.0, ge=1, description="how long after a source was followed it is followed again"
     )
 
-    @field_validator("source_networks", mode="before")
-    @classmethod
-    def _split_list(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    _split_list = comma_separated("source_networks")
 
     @model_validator(mode="after")
     def _is_embedder_whole(self) -> Self:

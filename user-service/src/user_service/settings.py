@@ -11,8 +11,8 @@ from chassis.master_keys import (
     master_keys,
     was_drawn_at_random,
 )
-from chassis.setting_types import GrpcAddress
-from pydantic import Field, SecretStr, field_validator
+from chassis.setting_types import GrpcAddress, comma_separated
+from pydantic import Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 
@@ -43,12 +43,7 @@ class UsersSettings(AuthenticatingSettings):
         description="where knowledge-service answers gRPC, as host:port; not set where it is off",
     )
 
-    @field_validator("webhook_networks", mode="before")
-    @classmethod
-    def _split_list(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    _split_list = comma_separated("webhook_networks")
 
     @property
     def master_keys(self) -> tuple[bytes, ...]:

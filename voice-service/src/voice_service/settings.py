@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from chassis.auth_client.settings import AuthenticatingSettings
 from chassis.setting_types import BackendKey, GrpcAddress
+from chassis.text import split_at_commas
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -69,12 +70,12 @@ class VoiceSettings(AuthenticatingSettings):
     @property
     def language_names(self) -> tuple[str, ...]:
         """The languages."""
-        return _names(self.languages)
+        return split_at_commas(self.languages)
 
     @property
     def voice_names(self) -> tuple[str, ...]:
         """The voices."""
-        return _names(self.voices)
+        return split_at_commas(self.voices)
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
@@ -106,7 +107,3 @@ class VoiceSettings(AuthenticatingSettings):
             if urlsplit(getattr(self, f"{role}_url") or "").scheme in _OPEN_SCHEMES:
                 found.append(f"VOICE_{role.upper()}_URL is not encrypted: speech and text are patients' data")
         return found
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name for name in (each.strip() for each in text.split(",")) if name)

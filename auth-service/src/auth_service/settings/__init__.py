@@ -15,7 +15,7 @@ from chassis.master_keys import (
     was_drawn_at_random,
 )
 from chassis.pages.catalog import FALLBACK
-from chassis.setting_types import GrpcAddress, HttpUrl, Origin
+from chassis.setting_types import GrpcAddress, HttpUrl, Origin, comma_separated
 from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -162,12 +162,7 @@ class AuthSettings(GrpcServiceSettings):
         default=None, description="the name that users see beside their passkey; MAIL_FROM's when not set"
     )
 
-    @field_validator("passkey_origins", mode="before")
-    @classmethod
-    def _split_list(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    _split_list = comma_separated("passkey_origins")
 
     @field_validator("bootstrap_admin_email")
     @classmethod

@@ -12,6 +12,8 @@ checked by their state in Kubernetes. Further annotations:
 
 from collections.abc import Iterable, Mapping
 
+from chassis.text import split_at_commas
+
 from health_aggregator.adapters.kubernetes.objects import WATCHED, Pod
 from health_aggregator.domain.built_in_targets import BUILT_IN
 from health_aggregator.domain.target import Target, cadence_of_components
@@ -47,7 +49,7 @@ def _target(name: str, selector: str, annotations: Mapping[str, str]) -> Target:
         name=name,
         kind=kind,
         critical=critical == "true" if critical is not None else known is not None and known.critical,
-        depends_on=tuple(each.strip() for each in depends_on.split(",") if each.strip())
+        depends_on=split_at_commas(depends_on)
         if depends_on is not None
         else (known.depends_on if known is not None else ()),
         cadence=cadence_of_components(kind),
