@@ -1,9 +1,9 @@
-"""Invisible characters in text, and lists in it."""
+"""Invisible characters in text, and storing and taking it apart."""
 
 import unicodedata
 
 import pytest
-from chassis.text import as_line, has_control, has_hidden_format, is_visible, split_at_commas
+from chassis.text import as_line, has_control, has_hidden_format, is_visible, split_at_commas, storable
 
 REFUSED = [
     *"\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
@@ -78,3 +78,9 @@ def test_a_line_stays_as_it_is(name: str) -> None:
 def test_lists(text: str, parts: tuple[str, ...]) -> None:
     """Written as people write them, with spaces and a comma at the end."""
     assert split_at_commas(text) == parts
+
+
+def test_what_postgres_can_hold() -> None:
+    """Everything but NUL, which is still seen to have been there."""
+    assert storable("a\0b\0") == "a\ufffdb\ufffd"
+    assert storable("a\x01\n\u00e9") == "a\x01\n\u00e9"

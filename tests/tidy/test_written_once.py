@@ -9,6 +9,7 @@ from tests.tidy import tree
 ONCE = {
     r"IPv4Network \| IPv6Network": "chassis/src/chassis/addresses.py",
     r"\.ToDatetime\(": "chassis/src/chassis/grpc/timestamps.py",
+    r'replace\("\\0", "[^"]': "chassis/src/chassis/text.py",
     r'strip\(\) for \w+ in .+\.split\(","\)': "chassis/src/chassis/text.py",
 }
 """Patterns of code, each with the one file that it may stand in."""

@@ -1,4 +1,4 @@
-"""Text: comparing what users type, finding invisible characters in it, and taking lists apart."""
+"""Text: comparing what users type, finding invisible characters in it, storing it, and taking lists apart."""
 
 import re
 import unicodedata
@@ -23,6 +23,11 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 def fold(text: str) -> str:
     """Returns the text without case, width and composition (Unicode's NFKC_Casefold, nearly)."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def storable(text: str) -> str:
+    """Returns the text with U+FFFD for NUL, which Postgres cannot hold and would refuse for ever."""
+    return text.replace("\0", "\ufffd")
 
 
 def split_at_commas(text: str) -> tuple[str, ...]:

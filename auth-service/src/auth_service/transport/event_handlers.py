@@ -8,6 +8,7 @@ from uuid import UUID
 from chassis.events.consumer import Handler
 from chassis.grpc.timestamps import datetime_of
 from chassis.identity.caller import Caller
+from chassis.text import storable
 from vestibule.events.v1.events_pb2 import Event
 
 from auth_service.domain.audit import AuditEntry
@@ -69,17 +70,10 @@ def _entry(event: Event) -> AuditEntry:
         subject_id=UUID(recorded.subject_id) if recorded.subject_id else None,
         action=recorded.action,
         outcome=recorded.outcome,
-        ip=_storable(recorded.ip),
-        user_agent=_storable(recorded.user_agent),
-        request_id=_storable(recorded.request_id),
+        ip=storable(recorded.ip),
+        user_agent=storable(recorded.user_agent),
+        request_id=storable(recorded.request_id),
         details={
-            _storable(name): _storable(value)
-            for name, value in recorded.details.items()
-            if name != COMMITMENT
+            storable(name): storable(value) for name, value in recorded.details.items() if name != COMMITMENT
         },
     )
-
-
-def _storable(text: str) -> str:
-    """Returns the text without NUL, which Postgres cannot hold and would refuse for ever."""
-    return text.replace("\0", "�")

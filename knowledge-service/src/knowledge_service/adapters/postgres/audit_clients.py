@@ -5,6 +5,7 @@ from uuid import UUID
 from chassis.dataclass import dataclass
 from chassis.identity.audit_client import AuditClient
 from chassis.postgres.connection import Connection
+from chassis.text import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,6 @@ class PostgresAuditClients:
 
 async def insert(connection: Connection, event_id: UUID, user_id: UUID | None, client: AuditClient) -> None:
     """Stores the client behind an event, unless the user was erased before or in this transaction."""
-    texts = (client.ip, client.user_agent, client.request_id)
     await connection.execute(
         """
         INSERT INTO knowledge.audit_clients (event_id, user_id, ip, user_agent, request_id)
@@ -36,5 +36,5 @@ async def insert(connection: Connection, event_id: UUID, user_id: UUID | None, c
         """,
         event_id,
         user_id,
-        *(text.replace("\0", "\N{REPLACEMENT CHARACTER}") for text in texts),
+        *map(storable, (client.ip, client.user_agent, client.request_id)),
     )

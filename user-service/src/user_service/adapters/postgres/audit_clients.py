@@ -5,6 +5,7 @@ from uuid import UUID
 from chassis.dataclass import dataclass
 from chassis.identity.audit_client import AuditClient
 from chassis.postgres.connection import Connection
+from chassis.text import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,7 @@ async def insert(connection: Connection, event_id: UUID, user_id: UUID | None, c
         """,
         event_id,
         user_id,
-        *(text.replace("\0", "\N{REPLACEMENT CHARACTER}") for text in (client.ip, client.user_agent)),
-        client.request_id.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        *map(storable, (client.ip, client.user_agent, client.request_id)),
     )
 
 
