@@ -28,6 +28,7 @@ SQL_PLACES = {
 ENVIRONMENT_PLACES = {
     "*/settings.py": "the one reader of the environment",
     "*/settings/*.py": "the same where its classes fill more than one file",
+    "chassis/src/chassis/service.py": "sets what gRPC reads of it",
     "devstack/src/devstack/*": "hands environments to the programs that it starts",
     "helm/vestibule/files/*": "runs in a pod, configured by the chart alone",
     "tests/*": "starts programs with environments of their own",

@@ -10,6 +10,7 @@ command of its own: `python -m auth_service audit` calls `main(arguments)` of `a
         service.main(sys.argv[1:])
 """
 
+import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
@@ -93,6 +94,9 @@ class Service(Generic[Settings]):
         Raises:
             SystemExit: always, with the exit status.
         """
+        # gRPC would run handlers in each program that is started, before it begins, and wait in vain for
+        # threads which only its parent has; the parent, in fork, waits with it. Read when gRPC is first used.
+        os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
         if not arguments:
             self._serve()
         fast_imports.end()  # Commands import what serving does without.
