@@ -72,6 +72,17 @@ def test_a_changed_password_ends_kept_answers(client: Client) -> None:
     assert client.post(LOGIN, json=_credentials(ada, NEW_PASSWORD)).status == 200
 
 
+def test_a_password_that_was_changed_in_its_session_restores_it_no_more(client: Client) -> None:
+    """The session goes on, but its sign-in cannot be repeated with the former password."""
+    ada = client.register()
+    here = _post(client, LOGIN, ada.id, _credentials(ada)).data["access_token"]
+    change = {"old_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert client.put("/api/users/me/password", token=here, json=change).status == 204
+
+    assert _post(client, LOGIN, ada.id, _credentials(ada)).outcome == (401, "TOKEN_REVOKED")
+    assert client.who(here).status == 200
+
+
 @pytest.mark.parametrize("end", ["logout", "logout-all", "session", "reset", "deactivated", "reused"])
 def test_what_ends_a_session_ends_its_kept_answers(
     client: Client, admin: User, mailbox: Mailbox, end: str

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from auth_service.domain.errors import PasskeyRefused
 from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.session import SessionLimits
@@ -236,6 +237,12 @@ async def test_a_passkey_opens_one_session(service: LocalService) -> None:
     lost, replayed = await _lost_and_replayed(service, login)
 
     assert service.session_of(lost) == service.session_of(replayed)
+
+    (known,) = await passkeys.list_passkeys(caller=caller)
+    await passkeys.remove_passkey(passkey_id=known.id, password=PASSWORD, caller=caller)
+    session_id = service.session_of(lost)
+    with pytest.raises(PasskeyRefused):
+        await login(IdempotencyRecord(attempt_id=session_id, fingerprint=b"", outcome=session_id))
 
 
 async def test_an_api_key_is_shown_again(service: LocalService) -> None:

@@ -130,6 +130,10 @@ class CredentialRepository(Protocol):
         """Stores a new password's hash if the old one is still there; says whether it was."""
         ...
 
+    async def password_changed_since(self, user_id: UUID, at: datetime) -> bool:
+        """Whether a user chose another password after that time."""
+        ...
+
     async def note_language(self, user_id: UUID, accept_language: str) -> None:
         """Stores the languages that a user prefers."""
         ...

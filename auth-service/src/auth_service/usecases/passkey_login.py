@@ -84,6 +84,17 @@ class CheckAssertion(Component):
         refusal = _refusal(claimed, passkey, signed, is_open=is_open)
         return CheckedAssertion(passkey=passkey, signed=signed, refusal=refusal)
 
+    async def require_passkey(self, assertion: Mapping[str, Any]) -> None:
+        """Checks that there still is the passkey of an assertion that was accepted before.
+
+        Raises:
+            PasskeyRefused: it was removed.
+        """
+        claimed = self.relying_party.assertion(assertion)
+        async with self.units.statements() as unit:
+            if await unit.passkeys.by_credential_id(claimed.credential_id) is None:
+                raise PasskeyRefused("NO_SUCH_PASSKEY")
+
     async def use(self, unit: UnitOfWork, passkey: Passkey, signed: Signed) -> None:
         """Records the use of a passkey, in the transaction of what it is used for.
 
@@ -164,6 +175,7 @@ class LoginWithPasskey(Component):
         """
         opened = recorded_outcome(idempotency)
         if opened is not None:
+            await self.check_assertion.require_passkey(assertion)
             return await reissue_tokens(self.units, self.issue_first_tokens.issue_tokens, opened)
         checked = await self.check_assertion(assertion)
         try:

@@ -83,7 +83,7 @@ async def reissue_tokens(units: UnitsOfWork, issue_tokens: IssueTokens, session_
     """Returns tokens of a session whose first tokens were lost.
 
     Raises:
-        TokenRevoked: it has ended since.
+        TokenRevoked: it has ended since, or the password that opened it was changed in it.
         TokenExpired: it has expired.
     """
     limits = issue_tokens.limits
@@ -92,6 +92,8 @@ async def reissue_tokens(units: UnitsOfWork, issue_tokens: IssueTokens, session_
         if locked is None or locked.session.ended_at is not None:
             raise TokenRevoked
         session = limits.applied(locked.session)
+        if await unit.credentials.password_changed_since(session.user_id, session.created_at):
+            raise TokenRevoked
         if locked.at >= session.expires_at:
             raise TokenExpired
         # The last use shows whether a token of the session may still be valid when it ends.

@@ -175,8 +175,8 @@ class PostgresCredentials(Component):
         """Stores a new password's hash if the old one is still there; returns whether it was."""
         tag = await self.connection.execute(
             """
-            UPDATE auth.credentials SET password_hash = $3, password_changed_at = now(), is_invited = false,
-                   updated_at = now()
+            UPDATE auth.credentials SET password_hash = $3, password_changed_at = clock_timestamp(),
+                   is_invited = false, updated_at = now()
              WHERE user_id = $1 AND password_hash = $2
             """,
             user_id,
@@ -184,6 +184,15 @@ class PostgresCredentials(Component):
             new_hash,
         )
         return rows_affected(tag) > 0
+
+    async def password_changed_since(self, user_id: UUID, at: datetime) -> bool:
+        """Whether a user chose another password after that time."""
+        changed: bool = await self.connection.fetchval(
+            "SELECT EXISTS (SELECT FROM auth.credentials WHERE user_id = $1 AND password_changed_at > $2)",
+            user_id,
+            at,
+        )
+        return changed
 
     async def note_language(self, user_id: UUID, accept_language: str) -> None:
         """Stores the languages that a user prefers."""
