@@ -234,6 +234,23 @@ def test_version_conflict(client: Client, admin: User) -> None:
     assert outcomes == [(200, None), (412, "VERSION_CONFLICT")]
 
 
+def test_version_conflict_of_an_erasure(client: Client, admin: User) -> None:
+    """A user who was changed meanwhile is not erased, by an admin as little as by the user."""
+    user = client.join()
+    path = f"/api/users/{user.id}"
+    former = client.get(path, token=admin.access_token).headers["etag"]
+    client.put(path, token=admin.access_token, json={"full_name": "Changed"})
+    newest = client.get(path, token=admin.access_token).headers["etag"]
+    stale, current = {"If-Match": former}, {"If-Match": newest}
+
+    by_admin = client.delete(path, token=admin.access_token, headers=stale)
+    body = {"password": user.password}
+    oneself = client.delete("/api/users/me", token=user.access_token, json=body, headers=stale)
+
+    assert by_admin.outcome == oneself.outcome == (412, "VERSION_CONFLICT")
+    assert client.delete(path, token=admin.access_token, headers=current).status == 204
+
+
 def _leave_one_admin(client: Client, admin: User) -> None:
     query = {"role": "admin", "is_active": "true", "page_size": 100}
     for user in client.get("/api/users", token=admin.access_token, params=query).data:

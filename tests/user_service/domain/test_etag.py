@@ -27,7 +27,7 @@ def test_tag_changes_with_the_response() -> None:
 
 @pytest.mark.parametrize(
     "if_match",
-    ['"7-0"', '"7-lx2k"', '"7"', "*", " * ", '"1-0", "7-0"', '"1-0","7-0" , "9"', '"7-0",', 'W/"7-0", "7-0"'],
+    ['"7-0"', '"7-19c3f5a8e40"', "*", " * ", '"1-0", "7-0"', '"1-0","7-0" , "9"', '"7-0",', 'W/"7-0", "7-0"'],
 )
 def test_matching(if_match: str) -> None:
     """Only the version is compared."""
@@ -36,7 +36,24 @@ def test_matching(if_match: str) -> None:
 
 @pytest.mark.parametrize(
     "if_match",
-    ['"8-0"', '"70-0"', 'W/"7-0"', "7-0", "7", '"7-0', "", "**", '"7-0" "8-0"', '*, "7-0"', '"-7"', "\n"],
+    [
+        '"8-0"',
+        '"70-0"',
+        'W/"7-0"',
+        "7-0",
+        "7",
+        '"7"',
+        '"7-"',
+        '"7-lx2k"',
+        '"7-0-1"',
+        '"7-0',
+        "",
+        "**",
+        '"7-0" "8-0"',
+        '*, "7-0"',
+        '"-7"',
+        "\n",
+    ],
 )
 def test_not_matching(if_match: str) -> None:
     """Another version, a weak tag, or a malformed list."""

@@ -118,7 +118,7 @@ async def test_empty_update_changes_nothing(service: Service) -> None:
     assert await service.events() == []
 
 
-@pytest.mark.parametrize("if_match", ['"1-0"', '"9-0", "1-zz"', "*", '"1-abc"'])
+@pytest.mark.parametrize("if_match", ['"1-0"', '"9-0", "1-ab"', "*", '"1-abc"'])
 async def test_matching_condition(service: Service, if_match: str) -> None:
     """A condition with the current version, at any sign-in, allows the change."""
     ada = a_user()
@@ -142,6 +142,23 @@ async def test_conflicting_condition(service: Service, if_match: str) -> None:
 
     assert (caught.value.kind, caught.value.reason) == (Kind.PRECONDITION, "VERSION_CONFLICT")
     assert ada == await service.find(ada)
+
+
+async def test_erasing_under_a_condition(service: Service) -> None:
+    """Only the version that it names is erased."""
+    ada = a_user()
+    await service.add(ada)
+    service.auth.passwords[ada.id] = "correct"
+    service.sign_in(ada)
+
+    with pytest.raises(RemoteError) as caught:
+        await service.users.DeleteMe(pb.DeleteMeRequest(password="correct", if_match='"2-0"'))
+
+    assert caught.value.reason == "VERSION_CONFLICT"
+    assert ada == await service.find(ada)
+    await service.users.DeleteMe(pb.DeleteMeRequest(password="correct", if_match='"1-0"'))
+    rows = await service.pool.fetch("SELECT user_id FROM users.tombstones")
+    assert [row["user_id"] for row in rows] == [ada.id]
 
 
 async def test_delete_me(service: Service) -> None:

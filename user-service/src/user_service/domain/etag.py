@@ -6,6 +6,7 @@ A tag contains the version and the last sign-in, since both are part of the resp
 
 import re
 
+from user_service.domain.errors import VersionConflict
 from user_service.domain.user import User
 
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
@@ -27,5 +28,15 @@ def matches(if_match: str, user: User) -> bool:
         return True
     if not _LIST.fullmatch(if_match):
         return False
-    version = str(user.version)
-    return any(not weak and opaque.partition("-")[0] == version for weak, opaque in _TAG.findall(if_match))
+    of_version = re.compile(rf"{user.version}-[0-9a-f]+")
+    return any(not weak and of_version.fullmatch(opaque) for weak, opaque in _TAG.findall(if_match))
+
+
+def require_version(user: User, if_match: str | None) -> None:
+    """Checks a user against the value of `If-Match`; None is not checked.
+
+    Raises:
+        VersionConflict: the user has another version.
+    """
+    if if_match is not None and not matches(if_match, user):
+        raise VersionConflict

@@ -64,7 +64,8 @@ class UserServicer(UserServiceServicer):
 
     async def DeleteMe(self, request: pb.DeleteMeRequest, context: Any) -> Empty:
         """Erases the caller's user."""
-        await self._delete_me(caller=current_caller(), password=request.password)
+        if_match = request.if_match if request.HasField("if_match") else None
+        await self._delete_me(caller=current_caller(), password=request.password, if_match=if_match)
         return Empty()
 
     async def ExportMe(self, request: pb.ExportMeRequest, context: Any) -> pb.ExportMeResponse:
@@ -118,7 +119,8 @@ class UserServicer(UserServiceServicer):
 
     async def DeleteUser(self, request: pb.DeleteUserRequest, context: Any) -> Empty:
         """Erases a user."""
-        await self._delete_user(caller=current_caller(), user_id=UUID(request.user_id))
+        if_match = request.if_match if request.HasField("if_match") else None
+        await self._delete_user(caller=current_caller(), user_id=UUID(request.user_id), if_match=if_match)
         return Empty()
 
 

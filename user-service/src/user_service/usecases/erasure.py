@@ -11,6 +11,7 @@ from user_service.domain.accounts import Accounts
 from user_service.domain.announcements import announce_erased
 from user_service.domain.audit import Action, entry
 from user_service.domain.errors import LastAdmin
+from user_service.domain.etag import require_version
 from user_service.domain.last_admin import require_another_admin
 from user_service.domain.tombstone import Tombstone
 from user_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
@@ -29,18 +30,24 @@ class DeleteUser(Component):
     accounts: Accounts
     clock: Clock
 
-    async def __call__(self, *, caller: Caller, user_id: UUID) -> None:
+    async def __call__(self, *, caller: Caller, user_id: UUID, if_match: str | None = None) -> None:
         """Erases the user.
+
+        Args:
+            caller: An admin, or the user.
+            user_id: The user to erase.
+            if_match: Erase only a version that this value of `If-Match` names.
 
         Raises:
             NotFound: no such user, or erased before.
+            VersionConflict: the user has another version.
             LastAdmin: no active admin would remain.
             TokenRevoked: the caller is no longer what the token says.
             Unavailable: committed, but auth-service could not be reached.
         """
         try:
             async with self.units.transaction() as unit:
-                erased_before = not await self._erase(unit, caller, user_id)
+                erased_before = not await self._erase(unit, caller, user_id, if_match)
         except LastAdmin as refusal:
             await record_refusal(self.units, Action.DELETE, caller, user_id, refusal)
             raise
@@ -49,7 +56,7 @@ class DeleteUser(Component):
         if erased_before:
             raise NotFound
 
-    async def _erase(self, unit: UnitOfWork, caller: Caller, user_id: UUID) -> bool:
+    async def _erase(self, unit: UnitOfWork, caller: Caller, user_id: UUID, if_match: str | None) -> bool:
         """Returns False when the user was erased before."""
         user = await unit.users.lock(user_id)
         if user_id != caller.user_id:
@@ -58,6 +65,7 @@ class DeleteUser(Component):
             if await unit.tombstones.find(user_id) is None:
                 raise NotFound
             return False
+        require_version(user, if_match)
         await require_another_admin(unit.users, user, None)
         await unit.users.delete(user_id)
         await unit.idempotency.erase(user_id)
@@ -75,11 +83,17 @@ class DeleteMe(Component):
     accounts: Accounts
     delete_user: DeleteUser
 
-    async def __call__(self, *, caller: Caller, password: str) -> None:
+    async def __call__(self, *, caller: Caller, password: str, if_match: str | None = None) -> None:
         """Erases the user.
+
+        Args:
+            caller: The user.
+            password: The user's password.
+            if_match: Erase only a version that this value of `If-Match` names.
 
         Raises:
             Invalid: the password is wrong; the error is on that field.
+            VersionConflict: the user has another version.
             LastAdmin: no active admin would remain.
             TokenRevoked: the user was deactivated or erased since the token was issued.
             Unavailable: auth-service could not be reached, before or after the commit.
@@ -90,4 +104,4 @@ class DeleteMe(Component):
             refusal = Invalid.on("password", "is not your password")
             await record_refusal(self.units, Action.DELETE, caller, user.id, refusal)
             raise refusal
-        await self.delete_user(caller=caller, user_id=user.id)
+        await self.delete_user(caller=caller, user_id=user.id, if_match=if_match)

@@ -8,11 +8,11 @@ from chassis.component import Component
 from chassis.errors import NotFound
 from chassis.identity.caller import Caller
 
-from user_service.domain import etag
 from user_service.domain.accounts import Accounts
 from user_service.domain.audit import Action, entries_of_change
 from user_service.domain.email_change import EMAIL_REQUESTS_MAX, EMAIL_REQUESTS_WINDOW
-from user_service.domain.errors import REFUSALS, EmailTaken, RateLimited, VersionConflict
+from user_service.domain.errors import REFUSALS, EmailTaken, RateLimited
+from user_service.domain.etag import require_version
 from user_service.domain.last_admin import require_another_admin
 from user_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from user_service.domain.user import Changes, User, change, changed_fields
@@ -74,8 +74,7 @@ class UpdateUser(Component):
             await require_admin(unit, caller)
         if before is None:
             raise NotFound
-        if if_match is not None and not etag.matches(if_match, before):
-            raise VersionConflict
+        require_version(before, if_match)
         after = change(before, changes, self.clock.now())
         if after is before:
             return before
