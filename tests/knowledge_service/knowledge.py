@@ -153,10 +153,9 @@ class Knowledge:
         self.index = InterruptedIndex(
             PgvectorIndex(self.pool, model=self.embedder.model, dimensions=dimensions)
         )
-        self.index_document = IndexDocument(
-            self.units, self.index, self.embedder, weights, asyncio.Semaphore(3)
-        )
-        self.remove_from_index = RemoveFromIndex(self.units, self.index)
+        slots = asyncio.Semaphore(3)
+        self.index_document = IndexDocument(self.units, self.index, self.embedder, weights, slots)
+        self.remove_from_index = RemoveFromIndex(self.units, self.index, slots)
         self.index_waiting = IndexWaiting(self.units, self.index_document, self.remove_from_index)
         self.put_document = PutDocument(self.units, self.index_document, SystemClock())
         self.delete_document = DeleteDocument(self.units, self.remove_from_index)

@@ -1,5 +1,6 @@
 """Indexing and searching while the embedder is away, and when the model changes."""
 
+import asyncio
 from contextlib import aclosing
 
 import pytest
@@ -9,6 +10,7 @@ from knowledge_service.domain.embedder import EmbedderUnavailable
 from knowledge_service.usecases.documents import GetDocument
 from knowledge_service.usecases.indexing import EMBEDDED_AT_ONCE, RETRY_SECONDS
 from knowledge_service.usecases.progress import StreamProgress
+from structlog.testing import capture_logs
 
 from tests.knowledge_service.knowledge import FakeEmbedder, Knowledge, a_user
 
@@ -126,3 +128,19 @@ async def test_progress_is_reported_until_all_is_indexed(knowledge: Knowledge) -
         assert (last.words, last.is_done) == (0, True)
         with pytest.raises(StopAsyncIteration):
             await anext(changes)
+
+
+async def test_many_deletions_at_once_leave_connections_for_others(knowledge: Knowledge) -> None:
+    """Each removal from the index takes two connections of the pool's ten."""
+    ada = a_user()
+    documents = [await knowledge.put(ada) for _ in range(20)]
+    # The pool opens its connections beforehand, so that all are taken at the same time.
+    await asyncio.gather(*(knowledge.pool.execute("SELECT pg_sleep(0.3)") for _ in range(10)))
+
+    with capture_logs() as said:
+        await asyncio.gather(
+            *(knowledge.delete_document(caller=ada, document_id=each.id) for each in documents)
+        )
+
+    assert await knowledge.indexed() == set()
+    assert said == []

@@ -47,7 +47,8 @@ class IndexDocument(Component):
 
     Attributes:
         embedder: None when none is configured: documents are found by their words.
-        slots: As many documents are stored at once, since each holds two connections to Postgres.
+        slots: As many documents are stored in the index or removed from it at once, since each holds two
+            connections to Postgres; shared with `RemoveFromIndex`.
     """
 
     units: UnitsOfWork
@@ -165,15 +166,20 @@ class IndexDocument(Component):
 
 
 class RemoveFromIndex(Component):
-    """Removes a deleted document from the index."""
+    """Removes a deleted document from the index.
+
+    Attributes:
+        slots: Those of `IndexDocument`.
+    """
 
     units: UnitsOfWork
     index: PassageIndex
+    slots: asyncio.Semaphore
 
     async def __call__(self, *, document_id: UUID) -> None:
         """Removes its entries, unless it exists again. When the index is down, the background does it."""
         try:
-            async with self.units.transaction() as unit:
+            async with self.slots, self.units.transaction() as unit:
                 if await unit.removals.lock(document_id):
                     await self.index.remove(document_id)
                     await unit.removals.delete(document_id)

@@ -163,10 +163,10 @@ async def _add_servicers(
 ) -> tuple[IndexDocument, RemoveFromIndex]:
     """Adds what clients call; returns what indexes in the background too."""
     weights = TermWeights(derived_key(hashing, "term-ids"))
-    # Storing a document in the index takes two connections, and one is for reads.
+    # Storing a document in the index, or removing it, takes two connections, and one is for reads.
     slots = asyncio.Semaphore((settings.postgres_pool_size - 1) // 2)
     index_document = IndexDocument(units, index, embedder, weights, slots)
-    remove_from_index = RemoveFromIndex(units, index)
+    remove_from_index = RemoveFromIndex(units, index, slots)
     server.add(
         add_DocumentServiceServicer_to_server,
         DocumentServicer(units, index_document, remove_from_index, SystemClock()),
