@@ -56,6 +56,21 @@ async def test_another_users_document_cannot_be_replaced(knowledge: Knowledge) -
         await knowledge.put(bob, document_id=shared.id)
 
 
+async def test_only_admins_share_with_everyone(knowledge: Knowledge) -> None:
+    """An owner who is no admin any more may go on writing the document, and take it back."""
+    ada, everyone = a_user(), Visibility.EVERYONE
+    private = await knowledge.put(ada)
+    shared = await knowledge.put(replace(ada, role=Role.ADMIN), visibility=everyone)
+
+    for document_id in (private.id, uuid7()):
+        with pytest.raises(Forbidden):
+            await knowledge.put(ada, visibility=everyone, document_id=document_id)
+    assert (await knowledge.put(ada, "New.", everyone, shared.id)).visibility is everyone
+    assert (await knowledge.put(ada, "New.", document_id=shared.id)).visibility is Visibility.PRIVATE
+    with pytest.raises(Forbidden):
+        await knowledge.put(ada, "New.", everyone, shared.id)
+
+
 async def test_two_users_who_create_one_document_at_once_do_not_share_it(knowledge: Knowledge) -> None:
     document_id = uuid7()
     ended = await asyncio.gather(

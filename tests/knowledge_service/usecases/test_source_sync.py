@@ -1,6 +1,7 @@
 """Following a folder of a real WebDAV server: documents come, change and go with its files."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from chassis.clock import SystemClock
 from chassis.errors import Invalid, NotFound
 from chassis.http.destinations import Destinations
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 from knowledge_service.adapters.text_extraction.extractor import FileTextExtractor
 from knowledge_service.adapters.webdav import WebDavFolder
 from knowledge_service.domain.source import Access
@@ -99,6 +101,24 @@ async def test_what_the_owner_did_stays(following: Following, server: WebDavServ
         document = await unit.documents.find(ids["shared.txt"])
     assert document is not None
     assert document.visibility is Visibility.ROLE_USER
+
+
+async def test_a_document_that_an_admin_has_shared_with_everyone(
+    following: Following, server: WebDavServer, ada: Caller
+) -> None:
+    """Follows its file and stays shared, though its source acts without the rights of an admin."""
+    (server.folder / "a.txt").write_text("first")
+    await following.begin()
+    document_id = UUID((await following.documents())["a.txt"][0])
+    await following.knowledge.put(
+        replace(ada, role=Role.ADMIN), "first", Visibility.EVERYONE, document_id=document_id
+    )
+
+    (server.folder / "a.txt").write_text("second one")
+    await following.again()
+
+    assert (await following.documents())["a.txt"][1] == "second one"
+    assert await following.knowledge.found(a_user(), "second") == {document_id}
 
 
 @pytest.mark.parametrize(

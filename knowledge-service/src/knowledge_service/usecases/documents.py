@@ -49,9 +49,15 @@ class PutDocument(Component):
     clock: Clock
 
     async def __call__(
-        self, *, caller: Caller, document_id: UUID, content: Content, visibility: Visibility
+        self, *, caller: Caller, document_id: UUID, content: Content, visibility: Visibility | None
     ) -> tuple[Document, bool]:
         """Returns the document, and whether it was created.
+
+        Args:
+            caller: Who puts it.
+            document_id: Which.
+            content: What it holds from now on.
+            visibility: Who sees it; None leaves it as it is, and makes a new document private.
 
         Raises:
             Forbidden: the document is another user's that the caller sees, or the visibility is for admins.
@@ -60,7 +66,6 @@ class PutDocument(Component):
             TokenRevoked: the caller was erased since the token was issued.
             Unavailable: committed, but the index could not be reached.
         """
-        require_visibility(caller, visibility)
         content.check()
         async with self.units.transaction() as unit:
             if not await unit.owners.admit(caller.require_user_id()):
@@ -73,11 +78,18 @@ class PutDocument(Component):
         return indexed or document, change is _Change.CREATED
 
     async def _store(
-        self, unit: UnitOfWork, caller: Caller, document_id: UUID, content: Content, visibility: Visibility
+        self,
+        unit: UnitOfWork,
+        caller: Caller,
+        document_id: UUID,
+        content: Content,
+        asked: Visibility | None,
     ) -> tuple[Document, _Change]:
         now = self.clock.now()
         before = await unit.documents.lock(document_id)
         if before is None:
+            visibility = asked or Visibility.PRIVATE
+            require_visibility(caller, visibility)
             document = new_document(document_id, caller, content, visibility, now)
             # Waits for a call that creates the same document at the same time.
             if await unit.documents.insert(document, content.text):
@@ -89,6 +101,10 @@ class PutDocument(Component):
             if before is None:
                 raise NotFound
         require_owner(caller, before)
+        visibility = asked or before.visibility
+        if visibility is not before.visibility:
+            # Only then: the owner may go on writing what an admin has shared with everyone.
+            require_visibility(caller, visibility)
         if await self._is_found_as(unit, before, content):
             document = shared_otherwise(before, visibility, now)
             await unit.documents.save_visibility(document)

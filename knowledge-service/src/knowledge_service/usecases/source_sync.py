@@ -39,7 +39,6 @@ from knowledge_service.domain.text_extraction import (
     Unreadable,
 )
 from knowledge_service.domain.unit_of_work import UnitsOfWork
-from knowledge_service.domain.visibility import Visibility
 from knowledge_service.usecases.documents import DeleteDocument, PutDocument
 
 log = structlog.get_logger()
@@ -239,7 +238,6 @@ class SyncSource(Component):
         Raises:
             SourceFailed: the owner had deleted the document, and another user put one with its id.
         """
-        before = await self._own(claim, document_id)
         url = f"{claim.access.url.rstrip('/')}/{quote(path)}"
         content = Content(
             title=as_line(path.rpartition("/")[2][:_TITLE_MAX]),
@@ -247,11 +245,8 @@ class SyncSource(Component):
             source_url=url if len(url) <= _URL_MAX else None,
         )
         owner = Caller(user_id=claim.source.owner_id)
-        visibility = Visibility.PRIVATE if before is None else before.visibility
         try:
-            await self.put_document(
-                caller=owner, document_id=document_id, content=content, visibility=visibility
-            )
+            await self.put_document(caller=owner, document_id=document_id, content=content, visibility=None)
         except (Forbidden, NotFound) as error:
             raise SourceFailed(Problem.ID_TAKEN) from error
 
