@@ -127,6 +127,7 @@ async def test_what_a_folder_holds(server: Server) -> None:
         (sends(b"HTTP/1.1 207 -\r\n\r\n", b"x" * (LIST_BYTES_MAX * 2)), Problem.TOO_LARGE),
         (sends(b"HTTP/1.1 207 -\r\n", *[b"X: y\r\n"] * 100, pause_seconds=0.1), Problem.TOO_SLOW),
         (multistatus("<d:a>" * 100_000), Problem.NOT_WEBDAV),
+        (multistatus(found("/dav/a.txt") + found("//[")), Problem.NOT_WEBDAV),
         (
             sends(
                 b"HTTP/1.1 207 -\r\n\r\n<?xml version='1.0'?><!DOCTYPE d [<!ENTITY a 'aaaaaaaaaa'>"

@@ -66,10 +66,9 @@ class WebDavFolder:
             "PROPFIND", access, _url(access, path, folder=True), headers, LIST_BYTES_MAX, LIST_SECONDS
         )
         try:
-            found = await asyncio.to_thread(_Multistatus().read, body)
+            return _children(access, path, await asyncio.to_thread(_Multistatus().read, body))
         except (expat.ExpatError, ValueError) as error:
             raise SourceFailed(Problem.NOT_WEBDAV) from error
-        return list(_children(access, path, found))
 
     async def content(self, access: Access, entry: Entry) -> bytes:
         """Returns what a file holds."""
@@ -196,7 +195,11 @@ class _Multistatus:
 
 
 def _children(access: Access, path: str, resources: Sequence[_Resource]) -> Sequence[Entry]:
-    """Returns what lies directly in a folder; what a server says of other places is left out."""
+    """Returns what lies directly in a folder; what a server says of other places is left out.
+
+    Raises:
+        ValueError: an address is none.
+    """
     folder = unquote(urlsplit(_url(access, path, folder=True)).path)
     entries = []
     for each in resources:
