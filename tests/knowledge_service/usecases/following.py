@@ -61,5 +61,7 @@ class Following:
         found = {}
         async with self.knowledge.units.statements() as unit:
             for each in await unit.documents.owned(self.owner.require_user_id(), None, 100):
-                found[each.title] = (str(each.id), await unit.documents.text(each.id), each.source_url)
+                stored = await unit.documents.with_text(each.id)
+                assert stored is not None
+                found[each.title] = (str(each.id), stored[1], each.source_url)
         return found

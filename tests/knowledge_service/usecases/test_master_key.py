@@ -32,7 +32,7 @@ async def _opens_everything(following: Following, seal: TextSeal) -> None:
     async with units.statements() as unit:
         for document in await unit.documents.owned(following.owner.require_user_id(), None, 10):
             assert document.source_url is not None
-            assert await unit.documents.text(document.id)
+            assert await unit.documents.with_text(document.id)
         rows = await following.knowledge.pool.fetch("SELECT id FROM knowledge.passages")
         labels = [f"user:{following.owner.user_id}"]
         assert len(await unit.passages.visible([row["id"] for row in rows], labels)) == len(rows) > 0

@@ -213,8 +213,8 @@ class DocumentRepository(Protocol):
         """Returns a document, locked against changes by others until the transaction ends."""
         ...
 
-    async def text(self, document_id: UUID) -> str:
-        """Returns the text of a document that exists."""
+    async def with_text(self, document_id: UUID) -> tuple[Document, str] | None:
+        """Returns a document as committed, and the text of that version."""
         ...
 
     async def insert(self, document: Document, text: str) -> bool:

@@ -121,7 +121,7 @@ class PutDocument(Component):
         return (
             before.index_state(self.index_document.model) is IndexState.COMPLETE
             and (before.title, before.source_url) == (content.title, content.source_url)
-            and await unit.documents.text(before.id) == content.text
+            and await unit.documents.with_text(before.id) == (before, content.text)
         )
 
 
@@ -152,10 +152,10 @@ class GetDocument(Component):
             NotFound: there is none that the caller may see.
         """
         async with self.units.transaction() as unit:
-            document = await unit.documents.find(document_id)
-            if document is None or not document.is_visible_to(caller):
+            stored = await unit.documents.with_text(document_id)
+            if stored is None or not stored[0].is_visible_to(caller):
                 raise NotFound
-            text = await unit.documents.text(document_id)
+            document, text = stored
             if document.owner_id != caller.user_id:
                 await unit.outbox.audit(
                     entry(

@@ -29,12 +29,18 @@ class ExportDocuments(Component):
         exported: list[tuple[Document, str]] = []
         characters = 0
         async with self.units.transaction() as unit:
-            for document in await unit.documents.owned(user_id, after, PAGE_DOCUMENTS_MAX):
-                text = await unit.documents.text(document.id)
-                exported.append((document, text))
-                characters += len(text)
-                if characters >= PAGE_CHARACTERS_MAX:
-                    break
+            # No page is empty but the last, whatever is deleted while it is read.
+            while not exported and (listed := await unit.documents.owned(user_id, after, PAGE_DOCUMENTS_MAX)):
+                after = listed[-1].id
+                for document in listed:
+                    stored = await unit.documents.with_text(document.id)
+                    # After a deletion another user may have put one.
+                    if stored is None or stored[0].owner_id != user_id:
+                        continue
+                    exported.append(stored)
+                    characters += len(stored[1])
+                    if characters >= PAGE_CHARACTERS_MAX:
+                        break
         return exported
 
 

@@ -76,10 +76,10 @@ class IndexDocument(Component):
             EmbedderUnavailable: the document is found by its words already, and no vectors came.
         """
         async with self.units.statements() as unit:
-            document = await unit.documents.find(document_id)
-            if document is None:
-                return None
-            text = await unit.documents.text(document_id)
+            stored = await unit.documents.with_text(document_id)
+        if stored is None:
+            return None
+        document, text = stored
         # A mebibyte of text takes a tenth of a second and more.
         cut, terms = await asyncio.to_thread(self._cut, document, text)
         try:

@@ -226,10 +226,11 @@ class SyncSource(Component):
 
     async def _rename(self, claim: Claim, entry: Entry, known: SourceFile) -> None:
         """Gives the document the file's new name, unless the user has deleted it."""
-        if known.document_id is not None and await self._own(claim, known.document_id) is not None:
+        if known.document_id is not None:
             async with self.units.statements() as unit:
-                text = await unit.documents.text(known.document_id)
-            await self._put(claim, known.document_id, entry.path, text)
+                stored = await unit.documents.with_text(known.document_id)
+            if stored is not None and stored[0].owner_id == claim.source.owner_id:
+                await self._put(claim, known.document_id, entry.path, stored[1])
         await self._save(claim, replace(known, path=entry.path))
 
     async def _put(self, claim: Claim, document_id: UUID, path: str, text: str) -> None:

@@ -40,12 +40,16 @@ class PostgresDocuments:
         )
         return None if row is None else self._document(row)
 
-    async def text(self, document_id: UUID) -> str:
-        """Returns the text of a document that exists."""
-        sealed = await self.connection.fetchval(
-            "SELECT sealed_text FROM knowledge.documents WHERE id = $1", document_id
+    async def with_text(self, document_id: UUID) -> tuple[Document, str] | None:
+        """Returns a document as committed, and the text of that version."""
+        # One statement, since a change may commit between two of them.
+        row = await self.connection.fetchrow(
+            f"SELECT {_COLUMNS}, sealed_text FROM knowledge.documents WHERE id = $1",  # noqa: S608 of constants
+            document_id,
         )
-        return self.seal.open("text", document_id, sealed)
+        if row is None:
+            return None
+        return self._document(row), self.seal.open("text", document_id, row["sealed_text"])
 
     async def insert(self, document: Document, text: str) -> bool:
         """Adds a document, claimed for the call; returns False, and adds nothing, when the id exists."""
