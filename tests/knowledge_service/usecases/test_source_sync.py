@@ -1,6 +1,7 @@
 """Following a folder of a real WebDAV server: documents come, change and go with its files."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -11,10 +12,12 @@ from chassis.errors import Invalid, NotFound
 from chassis.http.destinations import Destinations
 from chassis.identity.caller import Caller
 from chassis.identity.role import Role
+from knowledge_service.adapters.postgres.sources import PostgresSources
 from knowledge_service.adapters.text_extraction.extractor import FileTextExtractor
 from knowledge_service.adapters.webdav import WebDavFolder
 from knowledge_service.domain.source import Access
 from knowledge_service.domain.visibility import Visibility
+from knowledge_service.usecases import sources
 from knowledge_service.usecases.source_sync import SyncSource
 from knowledge_service.usecases.sources import CreateSource
 
@@ -206,6 +209,34 @@ async def test_deleting_a_source(following: Following, server: WebDavServer, ada
     assert await following.knowledge.indexed() == {kept.id}
     with pytest.raises(NotFound):
         await following.seen()
+
+
+async def test_deleting_a_source_of_many_files(
+    following: Following, server: WebDavServer, ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its documents go some at a time; a call that fails in between can be repeated."""
+    for number in range(5):
+        (server.folder / f"{number}.txt").write_text("Grapefruit and warfarin")
+    source = await following.begin()
+    monkeypatch.setattr(sources, "DELETED_AT_ONCE", 2)
+    delete_some, left = PostgresSources.delete_some_documents, [2]
+
+    async def delete_until_a_crash(self: PostgresSources, source_id: UUID, limit: int) -> Sequence[UUID]:
+        if not left:
+            raise ConnectionAbortedError
+        return await delete_some(self, source_id, left.pop())
+
+    with monkeypatch.context() as crashing, pytest.raises(ConnectionAbortedError):
+        crashing.setattr(PostgresSources, "delete_some_documents", delete_until_a_crash)
+        await following.delete(caller=ada, source_id=source.id)
+    assert len(await following.documents()) == 3
+
+    await following.delete(caller=ada, source_id=source.id)
+
+    assert await following.documents() == {}
+    assert await following.knowledge.pool.fetchval("SELECT count(*) FROM knowledge.sources") == 0
+    await following.knowledge.index_waiting()
+    assert await following.knowledge.indexed() == set()
 
 
 async def test_deleting_a_source_while_a_file_is_read(

@@ -21,6 +21,12 @@ from knowledge_service.domain.visibility import (
 TEXT_BYTES_MAX = 1024 * 1024
 """The largest text, in UTF-8."""
 
+DELETED_AT_ONCE = 20
+"""Documents that one transaction deletes of many, so that it ends within the statement timeout.
+
+The largest has some thousand passages, which go with it.
+"""
+
 
 class IndexState(Enum):
     """How a document can be found."""
@@ -203,7 +209,7 @@ class Page:
 
 
 class DocumentRepository(Protocol):
-    """The stored documents."""
+    """The stored documents. What is read is without those of erased users that are still to be deleted."""
 
     async def find(self, document_id: UUID) -> Document | None:
         """Returns a document as committed."""
@@ -233,8 +239,8 @@ class DocumentRepository(Protocol):
         """Deletes a document and its passages."""
         ...
 
-    async def delete_of(self, owner_id: UUID) -> Sequence[UUID]:
-        """Deletes all documents of a user and returns their ids."""
+    async def delete_some_of(self, owner_id: UUID, limit: int) -> Sequence[UUID]:
+        """Deletes documents of a user and returns their ids: none when none are left."""
         ...
 
     async def page(
@@ -251,8 +257,12 @@ class DocumentRepository(Protocol):
         """Returns how many documents have one of the labels."""
         ...
 
+    async def stored(self, owner_id: UUID) -> int:
+        """Returns how many documents a user has, also one who is erased."""
+        ...
+
     async def owners(self) -> Sequence[UUID]:
-        """Returns every user who has a document or a source."""
+        """Returns every user who has a document or a source, also those who are erased."""
         ...
 
     async def mark_indexed(self, document_id: UUID, version: int, model: str) -> None:

@@ -11,8 +11,11 @@ class OwnerRepository(Protocol):
         """Whether the user is not erased, and cannot be until the transaction ends."""
         ...
 
-    async def erase(self, user_id: UUID) -> None:
-        """Records that a user is erased, after waiting for transactions that have admitted the user."""
+    async def erase(self, user_id: UUID) -> bool:
+        """Records that a user is erased, after waiting for transactions that have admitted the user.
+
+        Returns whether it was not recorded before.
+        """
         ...
 
 

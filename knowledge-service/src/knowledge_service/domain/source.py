@@ -240,8 +240,16 @@ class SourceRepository(Protocol):
         """Returns files that are no documents, in the order of their paths."""
         ...
 
-    async def delete(self, source_id: UUID) -> Sequence[UUID]:
-        """Deletes a source with its files' documents, and returns their ids."""
+    async def lock_one(self, owner_id: UUID, source_id: UUID) -> bool:
+        """Whether the user has the source, locked against changes by others until the transaction ends."""
+        ...
+
+    async def delete_some_documents(self, source_id: UUID, limit: int) -> Sequence[UUID]:
+        """Deletes documents of a locked source's files and returns their ids: none when none are left."""
+        ...
+
+    async def delete(self, source_id: UUID) -> None:
+        """Deletes a source that has no documents any more."""
         ...
 
     async def delete_of(self, owner_id: UUID) -> None:

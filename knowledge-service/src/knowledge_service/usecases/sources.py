@@ -11,6 +11,7 @@ from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
+from knowledge_service.domain.document import DELETED_AT_ONCE
 from knowledge_service.domain.source import (
     SKIPPED_SHOWN_MAX,
     SOURCES_MAX,
@@ -107,14 +108,31 @@ class DeleteSource(Component):
     async def __call__(self, *, caller: Caller, source_id: UUID) -> None:
         """Deletes them; no search returns the documents from then on.
 
+        Documents are deleted some at a time, and the source when none is left: until then a call that failed
+        can be repeated. From the index this removes some, and the background the others.
+
         Raises:
             NotFound: the caller has no such source.
         """
-        async with self.units.transaction() as unit:
-            owned = await unit.sources.owned(caller.require_user_id())
-            if source_id not in {source.id for source in owned}:
-                raise NotFound
-            documents = await unit.sources.delete(source_id)
-            await unit.removals.add(documents)
-        for document_id in documents:
+        if not await self._has(caller, source_id):
+            raise NotFound
+        documents: list[UUID] = []
+        while deleted := await self._delete_some(caller, source_id):
+            documents += deleted
+        for document_id in documents[:DELETED_AT_ONCE]:
             await self.remove_from_index(document_id=document_id)
+
+    async def _has(self, caller: Caller, source_id: UUID) -> bool:
+        async with self.units.transaction() as unit:
+            return await unit.sources.lock_one(caller.require_user_id(), source_id)
+
+    async def _delete_some(self, caller: Caller, source_id: UUID) -> Sequence[UUID]:
+        """Returns documents that it has deleted; none when the source is gone, perhaps by another call."""
+        async with self.units.transaction() as unit:
+            if not await unit.sources.lock_one(caller.require_user_id(), source_id):
+                return ()
+            deleted = await unit.sources.delete_some_documents(source_id, DELETED_AT_ONCE)
+            await unit.removals.add(deleted)
+            if not deleted:
+                await unit.sources.delete(source_id)
+        return deleted

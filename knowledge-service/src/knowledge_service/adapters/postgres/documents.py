@@ -16,6 +16,9 @@ _COLUMNS = """
     created_at, updated_at
 """
 
+_PRESENT = "NOT EXISTS (SELECT FROM knowledge.erased_owners AS erased WHERE erased.user_id = owner_id)"
+"""Whether a document's owner is not erased: documents of erased users are deleted some at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresDocuments:
@@ -27,7 +30,7 @@ class PostgresDocuments:
     async def find(self, document_id: UUID) -> Document | None:
         """Returns a document as committed."""
         row = await self.connection.fetchrow(
-            f"SELECT {_COLUMNS} FROM knowledge.documents WHERE id = $1",  # noqa: S608 of constants
+            f"SELECT {_COLUMNS} FROM knowledge.documents WHERE id = $1 AND {_PRESENT}",  # noqa: S608 of constants
             document_id,
         )
         return None if row is None else self._document(row)
@@ -35,7 +38,7 @@ class PostgresDocuments:
     async def lock(self, document_id: UUID) -> Document | None:
         """Returns a document, locked against changes by others until the transaction ends."""
         row = await self.connection.fetchrow(
-            f"SELECT {_COLUMNS} FROM knowledge.documents WHERE id = $1 FOR UPDATE",  # noqa: S608 of constants
+            f"SELECT {_COLUMNS} FROM knowledge.documents WHERE id = $1 AND {_PRESENT} FOR UPDATE",  # noqa: S608 of constants
             document_id,
         )
         return None if row is None else self._document(row)
@@ -44,7 +47,7 @@ class PostgresDocuments:
         """Returns a document as committed, and the text of that version."""
         # One statement, since a change may commit between two of them.
         row = await self.connection.fetchrow(
-            f"SELECT {_COLUMNS}, sealed_text FROM knowledge.documents WHERE id = $1",  # noqa: S608 of constants
+            f"SELECT {_COLUMNS}, sealed_text FROM knowledge.documents WHERE id = $1 AND {_PRESENT}",  # noqa: S608 of constants
             document_id,
         )
         if row is None:
@@ -111,10 +114,18 @@ class PostgresDocuments:
         """Deletes a document and its passages."""
         await self.connection.execute("DELETE FROM knowledge.documents WHERE id = $1", document_id)
 
-    async def delete_of(self, owner_id: UUID) -> Sequence[UUID]:
-        """Deletes all documents of a user and returns their ids."""
+    async def delete_some_of(self, owner_id: UUID, limit: int) -> Sequence[UUID]:
+        """Deletes documents of a user and returns their ids: none when none are left."""
+        # What another transaction deletes at the same time is waited for and does not count to the limit.
         rows = await self.connection.fetch(
-            "DELETE FROM knowledge.documents WHERE owner_id = $1 RETURNING id", owner_id
+            """
+            DELETE FROM knowledge.documents WHERE id = ANY(ARRAY(
+                SELECT id FROM knowledge.documents WHERE owner_id = $1 ORDER BY id LIMIT $2 FOR UPDATE
+            ))
+            RETURNING id
+            """,
+            owner_id,
+            limit,
         )
         return [row["id"] for row in rows]
 
@@ -125,7 +136,7 @@ class PostgresDocuments:
         rows = await self.connection.fetch(
             f"""
             SELECT {_COLUMNS} FROM knowledge.documents
-            WHERE labels && $1::text[]
+            WHERE labels && $1::text[] AND {_PRESENT}
               AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))
             ORDER BY created_at DESC, id DESC OFFSET $4 LIMIT $5
             """,  # noqa: S608 of constants
@@ -142,7 +153,7 @@ class PostgresDocuments:
         rows = await self.connection.fetch(
             f"""
             SELECT {_COLUMNS} FROM knowledge.documents
-            WHERE owner_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3
+            WHERE owner_id = $1 AND {_PRESENT} AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3
             """,  # noqa: S608 of constants
             owner_id,
             after,
@@ -154,12 +165,21 @@ class PostgresDocuments:
         """Returns how many documents have one of the labels."""
         return int(
             await self.connection.fetchval(
-                "SELECT count(*) FROM knowledge.documents WHERE labels && $1::text[]", sorted(labels)
+                f"SELECT count(*) FROM knowledge.documents WHERE labels && $1::text[] AND {_PRESENT}",  # noqa: S608 of constants
+                sorted(labels),
+            )
+        )
+
+    async def stored(self, owner_id: UUID) -> int:
+        """Returns how many documents a user has, also one who is erased."""
+        return int(
+            await self.connection.fetchval(
+                "SELECT count(*) FROM knowledge.documents WHERE owner_id = $1", owner_id
             )
         )
 
     async def owners(self) -> Sequence[UUID]:
-        """Returns every user who has a document or a source."""
+        """Returns every user who has a document or a source, also those who are erased."""
         rows = await self.connection.fetch(
             "SELECT owner_id FROM knowledge.documents UNION SELECT owner_id FROM knowledge.sources"
         )

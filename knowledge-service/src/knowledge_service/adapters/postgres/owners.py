@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from chassis.dataclass import dataclass
-from chassis.postgres.connection import Connection
+from chassis.postgres.connection import Connection, rows_affected
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,12 @@ class PostgresOwners:
         )
         return row is None
 
-    async def erase(self, user_id: UUID) -> None:
-        """Records that a user is erased, after waiting for transactions that have admitted the user."""
+    async def erase(self, user_id: UUID) -> bool:
+        """Records that a user is erased; returns whether it was not recorded before."""
         await self.connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended('knowledge:' || $1::text, 0))", str(user_id)
         )
-        await self.connection.execute(
+        tag = await self.connection.execute(
             "INSERT INTO knowledge.erased_owners (user_id) VALUES ($1) ON CONFLICT DO NOTHING", user_id
         )
+        return rows_affected(tag) == 1

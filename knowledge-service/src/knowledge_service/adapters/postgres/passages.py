@@ -40,7 +40,10 @@ class PostgresPassages:
     async def visible(
         self, passage_ids: Collection[UUID], labels: Collection[str]
     ) -> dict[UUID, FoundPassage]:
-        """Returns those passages of current versions whose document has one of the labels."""
+        """Returns those passages of current versions whose document has one of the labels.
+
+        Those of erased users, which are deleted some at a time, are left out.
+        """
         rows = await self.connection.fetch(
             """
             SELECT p.id, p.begins_at, p.ends_at, p.sealed_text,
@@ -48,6 +51,7 @@ class PostgresPassages:
             FROM knowledge.passages p
             JOIN knowledge.documents d ON d.id = p.document_id AND d.version = p.version
             WHERE p.id = ANY($1::uuid[]) AND d.labels && $2::text[]
+              AND NOT EXISTS (SELECT FROM knowledge.erased_owners AS erased WHERE erased.user_id = d.owner_id)
             """,
             list(passage_ids),
             sorted(labels),

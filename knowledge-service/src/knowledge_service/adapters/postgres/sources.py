@@ -82,18 +82,33 @@ class PostgresSources:
         )
         return [self._file(row) for row in rows]
 
-    async def delete(self, source_id: UUID) -> Sequence[UUID]:
-        """Deletes a source with its files' documents, and returns their ids."""
+    async def lock_one(self, owner_id: UUID, source_id: UUID) -> bool:
+        """Whether the user has the source, locked against changes by others until the transaction ends."""
+        row = await self.connection.fetchrow(
+            "SELECT FROM knowledge.sources WHERE id = $1 AND owner_id = $2 FOR UPDATE", source_id, owner_id
+        )
+        return row is not None
+
+    async def delete_some_documents(self, source_id: UUID, limit: int) -> Sequence[UUID]:
+        """Deletes documents of a locked source's files and returns their ids: none when none are left."""
         rows = await self.connection.fetch(
             """
-            DELETE FROM knowledge.documents AS d USING knowledge.source_files AS f, knowledge.sources AS s
-            WHERE s.id = $1 AND f.source_id = s.id AND d.id = f.document_id AND d.owner_id = s.owner_id
-            RETURNING d.id
+            DELETE FROM knowledge.documents WHERE id = ANY(ARRAY(
+                SELECT d.id FROM knowledge.sources AS s
+                JOIN knowledge.source_files AS f ON f.source_id = s.id
+                JOIN knowledge.documents AS d ON d.id = f.document_id AND d.owner_id = s.owner_id
+                WHERE s.id = $1 ORDER BY d.id LIMIT $2 FOR UPDATE OF d
+            ))
+            RETURNING id
             """,
             source_id,
+            limit,
         )
-        await self.connection.execute("DELETE FROM knowledge.sources WHERE id = $1", source_id)
         return [row["id"] for row in rows]
+
+    async def delete(self, source_id: UUID) -> None:
+        """Deletes a source that has no documents any more."""
+        await self.connection.execute("DELETE FROM knowledge.sources WHERE id = $1", source_id)
 
     async def delete_of(self, owner_id: UUID) -> None:
         """Deletes all sources of a user."""
