@@ -4,6 +4,7 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
+from chassis.errors import Unavailable
 from chassis.ids import uuid7
 from knowledge_service.domain.document import IndexState
 from knowledge_service.domain.embedder import EmbedderUnavailable
@@ -46,6 +47,32 @@ async def test_its_vectors_come_in_the_background(knowledge: Knowledge) -> None:
     assert stored.index_state("fake") is IndexState.COMPLETE
     assert not await knowledge.index_waiting()
     assert not (await knowledge.search(ada)).degraded
+
+
+async def test_a_service_that_stops_gives_its_document_back(knowledge: Knowledge) -> None:
+    """Another process indexes it at once, rather than when the claim ends."""
+    ada = a_user()
+    knowledge.index.is_down = True
+    with pytest.raises(Unavailable):
+        await knowledge.put(ada)
+    knowledge.index.is_down = False
+    await knowledge.pool.execute("UPDATE knowledge.documents SET claimed_until = NULL")
+    is_embedding = asyncio.Event()
+
+    async def endlessly() -> None:
+        is_embedding.set()
+        await asyncio.Event().wait()
+
+    knowledge.embedder.meanwhile = endlessly
+    indexing = asyncio.create_task(knowledge.index_waiting())
+    await is_embedding.wait()
+    indexing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await indexing
+
+    knowledge.embedder.meanwhile = None
+    assert await knowledge.index_waiting()
+    assert len(await knowledge.found(ada)) == 1
 
 
 @pytest.mark.parametrize("change", ["deleted", "written"])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID
 
@@ -27,6 +28,9 @@ RETRY_SECONDS = 30.0
 
 BACKGROUND_EMBEDDING_SECONDS = 600.0
 """How long the background waits for the vectors of one document."""
+
+GIVE_BACK_SECONDS = 1.0
+"""How long giving a document back may keep a service from stopping."""
 
 EMBEDDED_AT_ONCE = 64
 """Passages after whose embedding it is checked that the document still is what is being embedded."""
@@ -215,10 +219,19 @@ class IndexWaiting(Component):
         try:
             await self.index_document(document_id=waiting, embedding_seconds=BACKGROUND_EMBEDDING_SECONDS)
         except ServiceError:
-            async with self.units.statements() as unit:
-                await unit.documents.postpone(waiting, RETRY_SECONDS)
+            await self._give_back(waiting, RETRY_SECONDS)
+            raise
+        except asyncio.CancelledError:
+            # The service stops: another process goes on at once. Where this fails, the claim ends by itself.
+            with suppress(ServiceError, TimeoutError):
+                async with asyncio.timeout(GIVE_BACK_SECONDS):
+                    await self._give_back(waiting, 0.0)
             raise
         return True
+
+    async def _give_back(self, document_id: UUID, wait_seconds: float) -> None:
+        async with self.units.statements() as unit:
+            await unit.documents.postpone(document_id, wait_seconds)
 
 
 def _passage(document: Document, chunk: Chunk) -> Passage:
