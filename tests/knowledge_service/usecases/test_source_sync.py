@@ -239,16 +239,18 @@ async def test_deleting_a_source_of_many_files(
     assert await following.knowledge.indexed() == set()
 
 
+@pytest.mark.parametrize("is_index_down", [False, True])
 async def test_deleting_a_source_while_a_file_is_read(
-    following: Following, server: WebDavServer, ada: Caller
+    following: Following, server: WebDavServer, ada: Caller, is_index_down: bool
 ) -> None:
-    """Leaves no document of that file behind."""
+    """Leaves no document of that file behind, whatever fails after it."""
     (server.folder / "a.txt").write_text("first")
     source = await following.create(caller=ada, access=Access(server.url, USER, PASSWORD))
 
     class Meanwhile(FileTextExtractor):
         async def __call__(self, name: str, content: bytes) -> str:
             await following.delete(caller=ada, source_id=source.id)
+            following.knowledge.index.is_down = is_index_down
             return await super().__call__(name, content)
 
     assert await changed(following.sync_source, extract=Meanwhile())()

@@ -91,6 +91,10 @@ class SourceFailed(Exception):
         self.problem = problem
 
 
+class SourceGone(Exception):
+    """The source was deleted meanwhile: nothing may be added to it."""
+
+
 class SourceState(Enum):
     """Where the following of a source is."""
 
@@ -242,6 +246,10 @@ class SourceRepository(Protocol):
 
     async def lock_one(self, owner_id: UUID, source_id: UUID) -> bool:
         """Whether the user has the source, locked against changes by others until the transaction ends."""
+        ...
+
+    async def keep(self, source_id: UUID) -> bool:
+        """Whether the source exists, and cannot be deleted until the transaction ends."""
         ...
 
     async def delete_some_documents(self, source_id: UUID, limit: int) -> Sequence[UUID]:

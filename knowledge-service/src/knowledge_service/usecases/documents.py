@@ -22,6 +22,7 @@ from knowledge_service.domain.document import (
     require_visibility,
     shared_otherwise,
 )
+from knowledge_service.domain.source import SourceGone
 from knowledge_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from knowledge_service.domain.visibility import Visibility, labels_of_caller
 from knowledge_service.usecases.indexing import IndexDocument, RemoveFromIndex
@@ -49,7 +50,13 @@ class PutDocument(Component):
     clock: Clock
 
     async def __call__(
-        self, *, caller: Caller, document_id: UUID, content: Content, visibility: Visibility | None
+        self,
+        *,
+        caller: Caller,
+        document_id: UUID,
+        content: Content,
+        visibility: Visibility | None,
+        source_id: UUID | None = None,
     ) -> tuple[Document, bool]:
         """Returns the document, and whether it was created.
 
@@ -58,18 +65,22 @@ class PutDocument(Component):
             document_id: Which.
             content: What it holds from now on.
             visibility: Who sees it; None leaves it as it is, and makes a new document private.
+            source_id: The source that it comes from, with whose deletion it goes.
 
         Raises:
             Forbidden: the document is another user's that the caller sees, or the visibility is for admins.
             NotFound: the document is another user's that the caller does not see.
             Invalid: the text is too large.
             TokenRevoked: the caller was erased since the token was issued.
+            SourceGone: the source does not exist any more.
             Unavailable: committed, but the index could not be reached.
         """
         content.check()
         async with self.units.transaction() as unit:
             if not await unit.owners.admit(caller.require_user_id()):
                 raise TokenRevoked
+            if source_id is not None and not await unit.sources.keep(source_id):
+                raise SourceGone
             document, change = await self._store(unit, caller, document_id, content, visibility)
         if change is _Change.SHARED:
             indexed = await self.index_document.relabel(document_id=document.id, version=document.version)

@@ -31,6 +31,7 @@ from knowledge_service.domain.source import (
     RemoteFolder,
     SourceFailed,
     SourceFile,
+    SourceGone,
 )
 from knowledge_service.domain.text_extraction import (
     FILE_BYTES_MAX,
@@ -199,7 +200,7 @@ class SyncSource(Component):
                 await self._rename(claim, entry, known)
             return False
         document_id = uuid5(claim.source.id, key.hex())
-        # Before there is a document, so that none is left over if this process dies.
+        # Before there is a document, so that none is left over if this process dies or the source is deleted.
         pending = SourceFile(key=key, path=entry.path, version="", document_id=document_id)
         await self._save(claim, pending)
         try:
@@ -238,6 +239,7 @@ class SyncSource(Component):
 
         Raises:
             SourceFailed: the owner had deleted the document, and another user put one with its id.
+            _Lost: the source was deleted while the file was read.
         """
         url = f"{claim.access.url.rstrip('/')}/{quote(path)}"
         content = Content(
@@ -247,7 +249,15 @@ class SyncSource(Component):
         )
         owner = Caller(user_id=claim.source.owner_id)
         try:
-            await self.put_document(caller=owner, document_id=document_id, content=content, visibility=None)
+            await self.put_document(
+                caller=owner,
+                document_id=document_id,
+                content=content,
+                visibility=None,
+                source_id=claim.source.id,
+            )
+        except SourceGone as error:
+            raise _Lost from error
         except (Forbidden, NotFound) as error:
             raise SourceFailed(Problem.ID_TAKEN) from error
 

@@ -89,6 +89,13 @@ class PostgresSources:
         )
         return row is not None
 
+    async def keep(self, source_id: UUID) -> bool:
+        """Whether the source exists, and cannot be deleted until the transaction ends."""
+        row = await self.connection.fetchrow(
+            "SELECT FROM knowledge.sources WHERE id = $1 FOR KEY SHARE", source_id
+        )
+        return row is not None
+
     async def delete_some_documents(self, source_id: UUID, limit: int) -> Sequence[UUID]:
         """Deletes documents of a locked source's files and returns their ids: none when none are left."""
         rows = await self.connection.fetch(
