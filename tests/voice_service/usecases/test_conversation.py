@@ -3,12 +3,15 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
 
 import pytest
 from chassis.identity.caller import ANONYMOUS
+from vestibule.voice.v1 import voice_service_pb2 as pb
 from voice_service.domain.answers import Citation, Words
-from voice_service.domain.audio import size_bytes
+from voice_service.domain.audio import SAMPLE_RATE, size_bytes
 from voice_service.domain.session import Finish, Message, Outcome, Start
+from voice_service.transport.voice_servicer import VoiceServicer
 from voice_service.usecases.conversation import AnswersOff, Converse
 from voice_service.usecases.events import Answered, Audio, Cleared, Ended, Event, Final
 
@@ -113,6 +116,49 @@ async def test_speaking_cuts_the_answer_off() -> None:
     assert size_bytes(4000) < played < size_bytes(8000)
     assert len([event for event in events if isinstance(event, Final)]) == 2
     assert [type(event) for event in events[-2:]] == [Answered, Ended]
+
+
+class Broken(Answers, Texts, Synthesizer):
+    """A port with a fault of ours."""
+
+    async def answer(self, question: str) -> AsyncGenerator[Words | Citation, None]:
+        raise ZeroDivisionError
+        yield Words("")
+
+    async def open(self, language: str) -> "Broken":
+        return self
+
+    async def finish(self) -> str:
+        raise ZeroDivisionError
+
+    async def speak(self, text: str, voice: str) -> AsyncGenerator[bytes, None]:
+        raise ZeroDivisionError
+        yield b""
+
+
+@pytest.mark.parametrize("port", ["answers", "transcriber", "synthesizer"])
+async def test_a_fault_of_ours_ends_the_session(port: str) -> None:
+    """The client, which sends nothing more, does not wait for an answer that never comes."""
+
+    async def sent() -> AsyncIterator[pb.ConverseRequest]:
+        yield pb.ConverseRequest(start=pb.Start(sample_rate=SAMPLE_RATE))
+        for frame in frames(recording(8) + SILENCE):
+            yield pb.ConverseRequest(audio=frame)
+        await asyncio.Event().wait()
+
+    audit = RecordedAudit()
+    parts: dict[str, Any] = {"transcriber": Texts(), "synthesizer": Synthesizer(), "answers": Answers()}
+    its_ports = ports(**parts | {port: Broken()}, audit=audit)
+    last = None
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(20):
+            async for last in VoiceServicer(its_ports).Converse(sent(), None):  # noqa: B007 asserted below
+                pass
+
+    assert last is not None
+    assert last.error.code == "INTERNAL"
+    (session,) = audit.sessions
+    assert (session.outcome, session.ended_by) == (Outcome.FAILED, "INTERNAL")
 
 
 async def test_without_answers_there_is_no_conversation() -> None:

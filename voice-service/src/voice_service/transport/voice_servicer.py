@@ -85,8 +85,9 @@ async def _responses(
                 yield response(**{name: message})
         except NotBegun:
             raise
-        except ServiceError as error:
-            yield response(error=_failure(error))
+        except Exception as error:
+            # Of a fault of ours the client learns no more than that it is one.
+            yield response(error=_failure(error if isinstance(error, ServiceError) else ServiceError()))
             raise
 
 

@@ -6,7 +6,6 @@ from contextlib import aclosing
 from time import monotonic
 
 from chassis.component import Component
-from chassis.errors import ServiceError
 from chassis.identity.caller import Caller
 
 from voice_service.domain.answers import Answers
@@ -67,7 +66,7 @@ class _Conversation:
         """Takes in what the client sends, until it finishes and the last question is answered."""
         self._session.amounts["questions"] = 0
 
-        async def on_speech(event: Event | ServiceError) -> None:
+        async def on_speech(event: Event | Exception) -> None:
             if isinstance(event, SpeechBegan):
                 await self._cut_off(emit)
             await emit(event)
@@ -100,7 +99,7 @@ class _Conversation:
         async def answer() -> None:
             try:
                 await turn.run()
-            except ServiceError as error:
+            except Exception as error:  # noqa: BLE001 raised again in the client's call
                 await emit(error)
 
         self._answering = asyncio.ensure_future(answer())

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from chassis.dataclass import dataclass
-from chassis.errors import ServiceError
 
 from voice_service.domain.answers import Citation, Words
 from voice_service.domain.segmenter import SpeechBegan
@@ -98,7 +97,7 @@ class Ended:
 
 
 Event = Started | SpeechBegan | Partial | Final | Words | Citation | Audio | Answered | Cleared | Ended
-Emit = Callable[["Event | ServiceError"], Awaitable[None]]
+Emit = Callable[["Event | Exception"], Awaitable[None]]
 """Takes the next event for the client, or what ends the session; waits while the client does not read."""
 
 
@@ -109,7 +108,7 @@ async def events_of(produce: Callable[[Emit], Awaitable[None]]) -> AsyncGenerato
         produce: The session; cancelled when the client leaves.
 
     Raises:
-        ServiceError: what the session has raised or emitted.
+        Exception: what the session has raised or emitted.
     """
     waiting: asyncio.Queue[Event | Exception | None] = asyncio.Queue(_WAITING_MAX)
 

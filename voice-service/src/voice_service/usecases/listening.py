@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from time import monotonic
 
-from chassis.errors import Invalid, ServiceError
+from chassis.errors import Invalid
 
 from voice_service.domain.audio import check, milliseconds
 from voice_service.domain.backends import SpeechDetector, Transcriber
@@ -102,7 +102,7 @@ class Listening:
         ended_at = monotonic()
         try:
             text = (await recognition.finish()).strip()
-        except ServiceError as error:
+        except Exception as error:  # noqa: BLE001 raised again in the client's call
             # The client may send nothing more, and is to learn it all the same.
             await self._emit(error)
             return
