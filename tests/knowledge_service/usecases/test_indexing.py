@@ -2,16 +2,20 @@
 
 import asyncio
 from contextlib import aclosing
+from datetime import timedelta
 
 import pytest
 from chassis.errors import Unavailable
+from chassis.grpc.policy import method_policy
 from chassis.ids import uuid7
 from knowledge_service.domain.document import IndexState
 from knowledge_service.domain.embedder import EmbedderUnavailable
+from knowledge_service.domain.visibility import Visibility
 from knowledge_service.usecases.documents import GetDocument
 from knowledge_service.usecases.indexing import EMBEDDED_AT_ONCE, RETRY_SECONDS
 from knowledge_service.usecases.progress import StreamProgress
 from structlog.testing import capture_logs
+from vestibule.knowledge.v1 import document_service_pb2
 
 from tests.knowledge_service.knowledge import FakeEmbedder, Knowledge, a_user
 
@@ -47,6 +51,28 @@ async def test_its_vectors_come_in_the_background(knowledge: Knowledge) -> None:
     assert stored.index_state("fake") is IndexState.COMPLETE
     assert not await knowledge.index_waiting()
     assert not (await knowledge.search(ada)).degraded
+
+
+async def test_the_background_leaves_a_document_to_its_call(knowledge: Knowledge) -> None:
+    """For longer than the call may take: one that is new, changed, or shared otherwise."""
+    service = document_service_pb2.DESCRIPTOR.services_by_name["DocumentService"]
+    deadline = method_policy(service.methods_by_name["PutDocument"]).deadline_seconds
+    assert deadline is not None
+    ada, document_id = a_user(), uuid7()
+
+    async def claimed_for(text: str, visibility: Visibility = Visibility.PRIVATE) -> float:
+        knowledge.index.is_down = True
+        with pytest.raises(Unavailable):
+            await knowledge.put(ada, text, visibility, document_id)
+        query = "SELECT claimed_until - now() FROM knowledge.documents"
+        left: timedelta = await knowledge.pool.fetchval(query)
+        return left.total_seconds()
+
+    assert await claimed_for("New.") > deadline
+    assert await claimed_for("Changed.") > deadline
+    knowledge.index.is_down = False
+    await knowledge.put(ada, "Changed.", document_id=document_id)
+    assert await claimed_for("Changed.", Visibility.ROLE_USER) > deadline
 
 
 async def test_a_service_that_stops_gives_its_document_back(knowledge: Knowledge) -> None:

@@ -1,6 +1,7 @@
 """The documents: `knowledge.documents`."""
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -10,6 +11,9 @@ from chassis.postgres.connection import Connection, rows_affected
 from knowledge_service.adapters.text_seal import TextSeal
 from knowledge_service.domain.document import Document, Position, Progress
 from knowledge_service.domain.visibility import Visibility
+
+CLAIMED_FOR_CALL = timedelta(seconds=20)
+"""How long the background leaves a document to the call that puts it: longer than that call's deadline."""
 
 _COLUMNS = """
     id, owner_id, visibility, sealed_title, sealed_source_url, version, indexed_version, embedded_with,
@@ -62,7 +66,7 @@ class PostgresDocuments:
                 id, owner_id, visibility, labels, sealed_title, sealed_text, sealed_source_url, sealed_with,
                 version, created_at, updated_at, claimed_until
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now() + interval '20 seconds')
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now() + $12::interval)
             ON CONFLICT DO NOTHING
             """,
             document.id,
@@ -73,6 +77,7 @@ class PostgresDocuments:
             document.version,
             document.created_at,
             document.updated_at,
+            CLAIMED_FOR_CALL,
         )
         return rows_affected(tag) == 1
 
@@ -82,8 +87,7 @@ class PostgresDocuments:
             """
             UPDATE knowledge.documents
             SET visibility = $2, labels = $3, sealed_title = $4, sealed_text = $5, sealed_source_url = $6,
-                sealed_with = $7, version = $8, updated_at = $9,
-                claimed_until = now() + interval '20 seconds'
+                sealed_with = $7, version = $8, updated_at = $9, claimed_until = now() + $10::interval
             WHERE id = $1
             """,
             document.id,
@@ -92,6 +96,7 @@ class PostgresDocuments:
             *self._sealed(document, text),
             document.version,
             document.updated_at,
+            CLAIMED_FOR_CALL,
         )
 
     async def save_visibility(self, document: Document) -> None:
@@ -100,7 +105,7 @@ class PostgresDocuments:
             """
             UPDATE knowledge.documents
             SET visibility = $2, labels = $3, indexed_version = $4, updated_at = $5,
-                claimed_until = now() + interval '20 seconds'
+                claimed_until = now() + $6::interval
             WHERE id = $1
             """,
             document.id,
@@ -108,6 +113,7 @@ class PostgresDocuments:
             document.labels,
             document.indexed_version,
             document.updated_at,
+            CLAIMED_FOR_CALL,
         )
 
     async def delete(self, document_id: UUID) -> None:
