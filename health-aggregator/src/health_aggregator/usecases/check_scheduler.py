@@ -42,13 +42,24 @@ class CheckScheduler:
     clock: Clock
     observer: Observer
     _jobs: dict[str, _Job] = field(default_factory=dict)
+    # The files and the cluster change the targets at the same time, also while the process stops.
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _closed: bool = False
 
     def checks(self) -> Mapping[str, tuple[Target, Check]]:
         """Returns each target that is checked, and its check."""
         return {name: (job.target, job.check) for name, job in self._jobs.items()}
 
     async def set_targets(self, targets: Sequence[Target]) -> None:
-        """Checks these targets from now on; a check whose kind and options are unchanged is kept."""
+        """Checks these targets from now on; a check whose kind and options are unchanged is kept.
+
+        Concurrent calls apply in the order in which they were made; after `close` they do nothing.
+        """
+        async with self._changing:
+            if not self._closed and tuple(targets) != self.board.targets:
+                await self._apply(targets)
+
+    async def _apply(self, targets: Sequence[Target]) -> None:
         self.board.retarget(targets, now=time.monotonic(), at=self.clock.now())
         wanted = {target.name: target for target in targets if target.enabled}
         for name, job in list(self._jobs.items()):
@@ -81,8 +92,10 @@ class CheckScheduler:
 
     async def close(self) -> None:
         """Stops checking and closes every connection."""
-        for name in list(self._jobs):
-            await self._drop(name)
+        async with self._changing:
+            self._closed = True
+            for name in list(self._jobs):
+                await self._drop(name)
 
     def _schedule(self, job: _Job, delay_seconds: float) -> None:
         if job.timer is not None:

@@ -30,7 +30,6 @@ class ReloadTargets(Component):
         except TargetsRefused as error:
             self.refused(error)
             return False
-        if tuple(targets) != self.scheduler.board.targets:
-            await self.scheduler.set_targets(targets)
+        await self.scheduler.set_targets(targets)
         self.applied()
         return True
