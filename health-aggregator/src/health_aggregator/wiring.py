@@ -228,5 +228,10 @@ def _log_refused(error: TargetsRefused) -> None:
     )
 
 
-def _log_failed_write(error: ServiceError, buffered: int) -> None:
-    log.warning("history write failed; retrying", reason=error.reason, buffered=buffered)
+def _log_failed_write(error: Exception, buffered: int) -> None:
+    if isinstance(error, ServiceError):
+        log.warning("history write failed; retrying", reason=error.reason, buffered=buffered)
+    else:
+        # Such as a schema that is not migrated yet, a missing grant, or a fault of ours.
+        reason = type(error).__name__
+        log.error("history write failed; retrying", reason=reason, buffered=buffered, exc_info=error)

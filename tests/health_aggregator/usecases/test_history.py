@@ -1,16 +1,21 @@
 """Recording the history: nothing is lost while the store is down, and nothing is counted twice."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from chassis.errors import ServiceError, Unavailable
+import pytest
+from chassis.errors import Unavailable
+from chassis.tasks import end_task
 from health_aggregator.adapters.memory_history import MemoryHistory
 from health_aggregator.domain.board import Board
 from health_aggregator.domain.check import CheckResult, Outcome
 from health_aggregator.domain.history import Observation, Resolution, incidents
 from health_aggregator.domain.state import Change, State
+from health_aggregator.usecases import history as recording
 from health_aggregator.usecases.history import RecordHistory
 
+from tests.chassis.waiting import until
 from tests.health_aggregator.checking import a_target
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -43,7 +48,7 @@ def changed(minutes: float, name: str, state: State, previous: State, cause: str
 
 async def test_buffered_data_is_written_once() -> None:
     """When the store is up again."""
-    store, failures = FailingHistory(), list[ServiceError]()
+    store, failures = FailingHistory(), list[Exception]()
     board = Board("self")
     board.retarget([a_target("a")], now=0.0, at=NOON)
     history = RecordHistory(board, store, Clock(), lambda error, _: failures.append(error))
@@ -68,6 +73,31 @@ async def test_buffered_data_is_written_once() -> None:
     assert len(await store.changes(NOON - timedelta(days=1), 10)) == 1
     assert tuple(history.recent("a")) == (0.01, 0.01, 0.01)
     assert [incident.component for incident in history.incidents()] == ["a"]
+
+
+async def test_a_store_that_refuses_does_not_end_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a schema that is not migrated yet: any error is reported, and the next write is tried."""
+    monkeypatch.setattr(recording, "_FLUSH_SECONDS", 0.01)
+    errors: list[Exception] = []
+
+    class Refusing(MemoryHistory):
+        async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> bool:
+            if len(errors) < 2:
+                raise LookupError("health.writer does not exist")
+            return await super().append(observations, changes)
+
+    board, store = Board("self"), Refusing()
+    board.retarget([a_target("a")], now=0.0, at=NOON)
+    history = RecordHistory(board, store, Clock(), lambda error, _: errors.append(error))
+    board.record("a", CheckResult(Outcome.UP, 0.01), now=0.0, at=NOON)
+    history.checked(a_target("a"), CheckResult(Outcome.UP, 0.01))
+    running = asyncio.ensure_future(history.run())
+    try:
+        await until(lambda: running.done() or bool(store._periods[Resolution.DAY]))
+        assert not running.done()
+    finally:
+        await end_task(running)
+    assert [type(error) for error in errors] == [LookupError] * 2
 
 
 def test_changes_fold_into_incidents() -> None:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 from chassis.clock import Clock
 from chassis.dataclass import dataclass
-from chassis.errors import ServiceError
 
 from chassis import ticks
 from health_aggregator.domain.board import Board
@@ -51,7 +50,7 @@ class RecordHistory(Observer):
     board: Board
     store: HistoryStore
     clock: Clock
-    write_failed: Callable[[ServiceError, int], None]
+    write_failed: Callable[[Exception, int], None]
     leading: bool = True
     days: Mapping[str, Mapping[datetime, Period]] = field(default_factory=dict)
     _observations: deque[Observation] = field(default_factory=lambda: deque(maxlen=_BUFFERED))
@@ -94,7 +93,7 @@ class RecordHistory(Observer):
                 await self.flush()
                 if turn % _REFRESH_FLUSHES == 0:
                     await self.refresh()
-            except ServiceError as error:
+            except Exception as error:  # noqa: BLE001 - it is reported: checks go on without a history
                 self.write_failed(error, len(self._observations))
             turn += 1
             await asyncio.sleep(ticks.about(_FLUSH_SECONDS))
