@@ -1,6 +1,7 @@
 """The contract of history stores: in memory and in Postgres."""
 
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 from chassis.errors import Unavailable
@@ -89,6 +90,31 @@ async def test_one_aggregator_writes(health_pool: Pool) -> None:
 
     await first.prune(NOON + timedelta(days=1, minutes=1))
     assert await health_pool.fetchval("SELECT count(*) FROM health.observations") == 0
+
+
+async def test_a_batch_whose_answer_was_lost_is_added_once(health_pool: Pool) -> None:
+    """It is appended again, also after the writer's lease has run out."""
+
+    class Losing:
+        lost = 0
+
+        async def fetchval(self, query: str, *arguments: object) -> object:
+            value = await health_pool.fetchval(query, *arguments)
+            if self.lost < 2:
+                self.lost += 1
+                raise Unavailable
+            return value
+
+    store = PostgresHistory(cast("Pool", Losing()), "test")
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await store.append([observed(0)], [changed(0, State.DOWN, State.UP)])
+        await health_pool.fetchval("UPDATE health.writer SET held_until = now() - interval '1 s'")
+    assert await store.append([observed(0)], [changed(0, State.DOWN, State.UP)])
+    assert await store.append([observed(1)], [])
+
+    counts = "SELECT (SELECT count(*) FROM health.observations), (SELECT count(*) FROM health.changes)"
+    assert tuple((await health_pool.fetch(counts))[0]) == (2, 1)
 
 
 async def test_unavailable_when_postgres_is_down(own_postgres: Postgres) -> None:

@@ -1,7 +1,7 @@
 """Recording the history: nothing is lost while the store is down, and nothing is counted twice."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -73,6 +73,35 @@ async def test_buffered_data_is_written_once() -> None:
     assert len(await store.changes(NOON - timedelta(days=1), 10)) == 1
     assert tuple(history.recent("a")) == (0.01, 0.01, 0.01)
     assert [incident.component for incident in history.incidents()] == ["a"]
+
+
+async def test_a_full_buffer_loses_nothing_but_its_oldest_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when rows arrive during a write, which takes a part of the buffer at a time."""
+    monkeypatch.setattr(recording, "_WRITTEN_AT_ONCE", 4)
+    monkeypatch.setattr(recording, "_BUFFERED", 10)
+    board = Board("self")
+    board.retarget([a_target("a")], now=0.0, at=NOON)
+    board.record("a", CheckResult(Outcome.UP, 0.0), now=0.0, at=NOON)
+    written: list[list[float]] = []
+
+    def check(numbers: Iterable[int]) -> None:
+        for number in numbers:
+            history.checked(a_target("a"), CheckResult(Outcome.UP, float(number)))
+
+    class Slow(MemoryHistory):
+        async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> bool:
+            if not written:
+                check(range(10, 16))
+            written.append([observation.latency_seconds for observation in observations])
+            return await super().append(observations, changes)
+
+    history = RecordHistory(board, Slow(), Clock(), lambda error, _: None)
+    check(range(10))
+    await history.flush()
+    await history.flush()
+
+    assert [number for batch in written for number in batch] == [0, 1, 2, 3, *range(6, 16)]
+    assert max(map(len, written)) == 4
 
 
 async def test_a_store_that_refuses_does_not_end_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,11 +191,13 @@ class HistoryStore(Protocol):
     async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> bool:
         """Adds observations and changes, all or nothing, and sums the observations up.
 
+        After an error the same ones are to be appended next: they are not added twice.
+
         Returns:
             False when another aggregator is the writer, and nothing was added.
 
         Raises:
-            Unavailable: the store cannot be reached; nothing was added.
+            Unavailable: the store cannot be reached, or its answer was lost: they may have been added.
         """
         ...
 

@@ -1,11 +1,13 @@
 """Recording the history: results and changes are written in batches; a slow store delays no check."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from chassis.clock import Clock
 from chassis.dataclass import dataclass
@@ -31,15 +33,19 @@ DAYS = 90
 _FLUSH_SECONDS = 5.0
 _REFRESH_FLUSHES = 6
 _BUFFERED = 100_000
+_WRITTEN_AT_ONCE = 5_000
+"""Rows of one write, so that none comes near the time that a statement may take."""
 _RECENT = 60
 _INCIDENT_CHANGES = 2000
+
+Row = TypeVar("Row")
 
 
 @dataclass(slots=True)
 class RecordHistory(Observer):
     """Buffers results and changes, writes them every few seconds, and caches what the status page shows.
 
-    While the store is down, the newest 100,000 observations stay in memory.
+    While the store is down, the newest 100,000 observations stay in memory, and those of the failed write.
 
     Attributes:
         write_failed: Called with the error and the number of buffered observations.
@@ -55,6 +61,7 @@ class RecordHistory(Observer):
     days: Mapping[str, Mapping[datetime, Period]] = field(default_factory=dict)
     _observations: deque[Observation] = field(default_factory=lambda: deque(maxlen=_BUFFERED))
     _changes: deque[Change] = field(default_factory=lambda: deque(maxlen=_BUFFERED))
+    _writing: tuple[Sequence[Observation], Sequence[Change]] | None = None
     _log: deque[Change] = field(default_factory=lambda: deque(maxlen=_INCIDENT_CHANGES))
     _loaded: bool = False
     _seen_at: dict[str, float] = field(default_factory=dict)
@@ -94,22 +101,28 @@ class RecordHistory(Observer):
                 if turn % _REFRESH_FLUSHES == 0:
                     await self.refresh()
             except Exception as error:  # noqa: BLE001 - it is reported: checks go on without a history
-                self.write_failed(error, len(self._observations))
+                writing = 0 if self._writing is None else len(self._writing[0])
+                self.write_failed(error, writing + len(self._observations))
             turn += 1
             await asyncio.sleep(ticks.about(_FLUSH_SECONDS))
 
     async def flush(self) -> None:
-        """Writes what waits.
+        """Writes what waits, first what the last write failed to.
 
         Raises:
-            Unavailable: the store cannot be reached; everything still waits.
+            Unavailable: the store cannot be reached; what was not written still waits.
         """
-        observations, changes = list(self._observations), list(self._changes)
+        if self._writing is not None:
+            await self._write(*self._writing)
+        waiting = max(len(self._observations), len(self._changes))
+        for _ in range(max(1, math.ceil(waiting / _WRITTEN_AT_ONCE))):
+            # Taken out before the wait: a full buffer drops its oldest rows when more arrive meanwhile.
+            await self._write(_take(self._observations), _take(self._changes))
+
+    async def _write(self, observations: Sequence[Observation], changes: Sequence[Change]) -> None:
+        self._writing = observations, changes
         self.leading = await self.store.append(observations, changes)
-        for _ in observations:
-            self._observations.popleft()
-        for _ in changes:
-            self._changes.popleft()
+        self._writing = None
 
     async def refresh(self) -> None:
         """Prunes the store, and reads what the status page shows."""
@@ -132,3 +145,7 @@ class RecordHistory(Observer):
     def incidents(self) -> list[Incident]:
         """Returns the incidents of the last 90 days, newest first."""
         return incidents(tuple(self._log))
+
+
+def _take(waiting: deque[Row]) -> list[Row]:
+    return [waiting.popleft() for _ in range(min(len(waiting), _WRITTEN_AT_ONCE))]

@@ -20,13 +20,15 @@ _OBSERVED = tuple(
 _CHANGED = tuple(map(attrgetter, ("name", "at", "state.value", "previous.value", "error", "caused_by")))
 
 # One statement is one transaction and one round trip, every few seconds for as long as the process runs.
-# Only Postgres' clock is used, so that the aggregators' clocks may differ.
+# Only Postgres' clock is used, so that the aggregators' clocks may differ. The writer's row holds the number
+# of its last batch too: one that was committed, but whose answer was lost, is not added again.
 _APPEND = """
 WITH lead AS (
     INSERT INTO health.writer AS writer (holder, held_until)
-    VALUES ($1, clock_timestamp() + make_interval(secs => $2))
+    VALUES ($1::text || '#' || $15::text, clock_timestamp() + make_interval(secs => $2))
     ON CONFLICT (only_row) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
-    WHERE writer.holder = excluded.holder OR writer.held_until < clock_timestamp()
+    WHERE writer.holder <> excluded.holder
+      AND (split_part(writer.holder, '#', 1) = $1::text OR writer.held_until < clock_timestamp())
     RETURNING holder
 ), observed AS (
     INSERT INTO health.observations
@@ -62,7 +64,8 @@ WITH lead AS (
     ) WITH ORDINALITY AS change (component, changed_at, state, previous, error, caused_by, place)
     WHERE EXISTS (SELECT FROM lead) ORDER BY place
 )
-SELECT count(*) FROM lead
+SELECT EXISTS (SELECT FROM lead)
+    OR EXISTS (SELECT FROM health.writer WHERE holder = $1::text || '#' || $15::text)
 """
 
 
@@ -71,23 +74,26 @@ class PostgresHistory:
 
     Args:
         database: A pool with the role `health_aggregator`; Postgres may be down.
-        holder: Name of this process in the writer's lease.
+        holder: Name of this process in the writer's lease, without `#`; no other process ever has it.
     """
 
     def __init__(self, database: Pool, holder: str) -> None:
         self._database = database
         self._holder = holder
+        self._batch = 1
 
     async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> bool:
         """Adds observations and changes; adds nothing when another aggregator is the writer."""
-        added: int = await self._database.fetchval(
+        leading: bool = await self._database.fetchval(
             _APPEND,
             self._holder,
             LEASE_SECONDS,
             *_columns(observations, _OBSERVED),
             *_columns(changes, _CHANGED),
+            str(self._batch),
         )
-        return added == 1
+        self._batch += 1
+        return leading
 
     async def prune(self, now: datetime) -> None:
         """Deletes single observations after a day and everything after 90 days."""
