@@ -5,15 +5,18 @@ channel, which measures the latency and detects a server that hangs.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 
 import grpc
+import structlog
+from chassis.tasks import end_task
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from health_aggregator.adapters import findings
 from health_aggregator.domain.check import CheckResult, timed_out
+
+log = structlog.get_logger()
 
 _WATCH_AGAIN_SECONDS = 0.5
 _OPTIONS = (
@@ -77,9 +80,7 @@ class GrpcCheck:
         """Ends the watch and the channel."""
         watching, self._watching = self._watching, None
         if watching is not None:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+            await end_task(watching)
         await self._channel.close()
 
     async def _watch(self) -> None:
@@ -94,6 +95,9 @@ class GrpcCheck:
                     return
                 self._status = None
                 self._wake()
+            except Exception:
+                # The checks go on without it.
+                log.exception("watch of a target failed; retrying", address=self._address)
             await asyncio.sleep(_WATCH_AGAIN_SECONDS)
 
     def _failed(self, error: grpc.aio.AioRpcError, started: float, timeout_seconds: float) -> CheckResult:
