@@ -1,5 +1,6 @@
 """Checks an HTTP endpoint: `http` targets, and the base of other kinds."""
 
+import asyncio
 import math
 import ssl
 import time
@@ -12,6 +13,7 @@ from health_aggregator.adapters import findings
 from health_aggregator.domain.check import CheckResult, timed_out
 
 REDIRECTS = 3
+_OWN_SHARE = 0.95
 _CLIENT_ERROR = 400
 _ENDS_SECONDS = 2.0
 """An end within this time of another one is not reported: a proxy may end each connection at once."""
@@ -46,19 +48,22 @@ class HttpCheck:
         """Checks once, following a few redirects within the same host."""
         started = time.monotonic()
         progress = Progress()
+        # Ends before the caller's own timeout, which is a cancellation here, as a stop is.
+        limit = asyncio.timeout(timeout_seconds * _OWN_SHARE)
         try:
-            return await self._follow(started, progress)
+            async with limit:
+                return await self._follow(started, progress)
         except OSError as error:
+            if limit.expired():
+                if not progress.connected:
+                    raise
+                # The target accepted the connection, so it is not silent.
+                return findings.down(started, timed_out(timeout_seconds), self._url)
             return findings.unconnected(started, error, self._url)
         except TooLarge:
             return findings.down(started, "answers more than 64 KiB", self._url)
         except NotHttp as error:
             return findings.down(started, "does not answer in HTTP", f"{self._url}: {error}")
-        except BaseException:
-            if progress.connected and time.monotonic() - started >= timeout_seconds * 0.9:
-                # The target accepted the connection, so it is not silent.
-                return findings.down(started, timed_out(timeout_seconds), self._url)
-            raise
 
     async def close(self) -> None:
         """Closes the connection of the last check, if it was kept."""
