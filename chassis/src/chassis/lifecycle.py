@@ -140,9 +140,13 @@ class Lifecycle:
             await asyncio.sleep(stop.linger_seconds)
         self.readiness.stop()
         for drain in self._drains:
-            result = drain()
-            if result is not None:
-                await result
+            try:
+                result = drain()
+                if result is not None:
+                    await result
+            except Exception:
+                # The servers are stopped all the same: work in flight is to be finished.
+                log.exception("draining failed; stopping goes on")
         if stop.drain_seconds:
             await asyncio.sleep(stop.drain_seconds)
         for outcome in await asyncio.gather(
