@@ -152,6 +152,24 @@ async def test_an_instance_that_retries_keeps_its_work(valkey: Valkey, begin: Be
     assert (stubborn.handled, idle.handled) == (["a", "b"], [])
 
 
+async def test_an_instance_that_progresses_keeps_the_rest_of_its_batch(valkey: Valkey, begin: Begin) -> None:
+    """However long the whole batch takes: nothing is handled twice, or out of order."""
+    numbers = list(map(str, range(12)))
+
+    class Slow(Clerk):
+        async def __call__(self, event: Event) -> None:
+            await asyncio.sleep(0.25)
+            await super().__call__(event)
+
+    slow, idle = Slow(), Clerk()
+    await publish(valkey, numbers)
+    begin(consumer(valkey, slow, claim_after_seconds=2.0).run())
+    await until(lambda: len(slow.handled) == 9)
+    begin(consumer(valkey, idle, claim_after_seconds=2.0).run())
+    await until(lambda: len(slow.handled) + len(idle.handled) >= 12)
+    assert (slow.handled, idle.handled) == (numbers, [])
+
+
 async def test_a_lost_stream_is_recreated(
     outbox: Outbox, empty_database: str, own_valkey: Valkey, append: Append, begin: Begin
 ) -> None:

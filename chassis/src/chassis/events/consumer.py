@@ -25,7 +25,7 @@ from vestibule.events.v1.events_pb2 import Event
 
 from chassis import ticks
 from chassis.backoff import Backoff
-from chassis.events import dead_letters, spans, stream
+from chassis.events import claims, dead_letters, spans, stream
 from chassis.grpc.call import Call, enter
 from chassis.identity.caller import Caller
 from chassis.identity.service_keys import ServiceKeys
@@ -77,7 +77,7 @@ class Consumer:
         redis_url: The stream's Redis.
         audit: Writes an audit entry when an event becomes a dead letter or is refused.
         claim_after_seconds: How long an instance may hold an event without a sign of life before another
-            claims it. Retrying is a sign of life.
+            claims it. Retrying is a sign of life, and so is the end of an event before it.
     """
 
     def __init__(
@@ -137,17 +137,10 @@ class Consumer:
 
     async def _release(self) -> None:
         """On shutdown: makes this instance's unfinished events claimable at once."""
-        place = (stream.STREAM, self._group)
         with suppress(*FAILURES):
             # The connection of `run` may have been given up while it waited for a reply.
             async with self._connection(RELEASE_SECONDS) as redis:
-                (pending,) = await redis.ask(("XPENDING", *place, "-", "+", BATCH * 2, self._name))
-                if pending:
-                    identifiers = [identifier for identifier, *_ in pending]
-                    idle = ("IDLE", 24 * 3600_000, "JUSTID")
-                    await redis.ask(("XCLAIM", *place, self._name, 0, *identifiers, *idle))
-                else:
-                    await redis.ask(("XGROUP", "DELCONSUMER", *place, self._name))
+                await claims.release(redis, self._group, self._name)
 
     async def _ensure_group(self, redis: RedisConnection) -> None:
         (created,) = await redis.try_all(("XGROUP", "CREATE", stream.STREAM, self._group, "0", "MKSTREAM"))
@@ -204,7 +197,12 @@ class Consumer:
 
     async def _handle_all(self, redis: RedisConnection, entries: list[stream.Entry]) -> None:
         unsigned: list[bytes] = []
+        renewed_at = monotonic()
         for position, (identifier, fields) in enumerate(entries):
+            if monotonic() - renewed_at > self._claim_after_seconds / 2:
+                # A handler that hangs gives no sign of life, and the ones after it neither.
+                await claims.renew(redis, self._group, self._name, [later for later, _ in entries[position:]])
+                renewed_at = monotonic()
             try:
                 event = verify_event(self._keys, fields.get(stream.FIELD), fields.get(stream.SIGNATURE))
             except EventRefused as refused:
@@ -287,7 +285,7 @@ class Consumer:
                         return
                 await backoff.pause()
                 attempt += 1
-                await redis.ask(("XCLAIM", stream.STREAM, self._group, self._name, 0, *waiting, "JUSTID"))
+                await claims.renew(redis, self._group, self._name, waiting)
                 await self._count(redis)
         BLOCKED.set(0)
         HANDLED.labels(kind).inc()
