@@ -55,6 +55,15 @@ async def test_the_nearest_tick_counts() -> None:
     assert ticks.about(0.25) == 0.25
 
 
+async def test_none_is_later_than_it_may_be() -> None:
+    for seconds in (1.0, 3.9, 4.0, 5.0, 30.0):
+        waits = []
+        for _ in range(50):
+            waits.append(ticks.about(seconds) - seconds)
+            await asyncio.sleep(0.002)
+        assert max(waits) <= ticks.LATE_SECONDS_MAX
+
+
 async def test_long_timers_fire_at_every_fourth_tick() -> None:
     """Whatever their times are; at most two seconds early or late, and never now."""
     now = asyncio.get_running_loop().time()

@@ -15,6 +15,9 @@ _EARLY_SECONDS = 0.01
 LONG_SECONDS = 4.0
 """Timers of this time and longer fire at multiples of it."""
 
+LATE_SECONDS_MAX = LONG_SECONDS / 2
+"""By how much `about` may exceed the time that it is given."""
+
 
 def about(seconds: float) -> float:
     """Returns the time until the tick that is nearest to a time from now and lies ahead.

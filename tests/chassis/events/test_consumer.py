@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 import pytest
+from chassis.events import consumer as module
 from chassis.events import stream
 from chassis.events.consumer import Consumer
 from chassis.events.outbox import Outbox
@@ -13,8 +14,10 @@ from chassis.ids import uuid7
 from chassis.tasks import end_task
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 from vestibule.events.v1.events_pb2 import Event, SignedIn, UserChanged
 
+from chassis import ticks
 from tests.chassis.events.conftest import Append, Begin
 from tests.chassis.waiting import until
 from tests.fakes.service_keys import entry_of, service_keys
@@ -223,3 +226,19 @@ def test_a_handler_for_no_event_is_refused(valkey: Valkey) -> None:
 
 async def _nothing_pending(valkey: Valkey) -> bool:
     return await pending(valkey) == 0
+
+
+async def test_a_quiet_stream_is_no_outage(
+    valkey: Valkey, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait for the next event may be as long as timers that fire together make it."""
+    monkeypatch.setattr(module, "BLOCK_SECONDS", 0.05)
+    monkeypatch.setattr(ticks, "about", lambda seconds: seconds + ticks.LATE_SECONDS_MAX)
+    clerk = Clerk()
+    with capture_logs() as logs:
+        begin(consumer(valkey, clerk).run())
+        await asyncio.sleep(ticks.LATE_SECONDS_MAX + 0.3)
+        await publish(valkey, ["a"])
+        await until(lambda: clerk.handled == ["a"])
+
+    assert [each["event"] for each in logs if each["log_level"] == "warning"] == []

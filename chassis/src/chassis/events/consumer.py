@@ -115,7 +115,7 @@ class Consumer:
         failing = False
         while True:
             try:
-                async with self._connection(BLOCK_SECONDS + 1.0) as redis:
+                async with self._connection(BLOCK_SECONDS + ticks.LATE_SECONDS_MAX + 1.0) as redis:
                     await self._ensure_group(redis)
                     while True:
                         await self._turn(redis)
