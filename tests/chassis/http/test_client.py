@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from chassis.http.client import NotHttp, Progress, exchange
+from chassis.http.client import NotHttp, Progress, TooLarge, exchange
 
 
 @asynccontextmanager
@@ -30,6 +30,8 @@ async def server_sending(response: bytes) -> AsyncIterator[str]:
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", b"ok"),
         (b"HTTP/1.0 200 OK\r\n\r\nok", b"ok"),
         (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", b"ok"),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n" * 3 + b"HTTP/1.1 200 OK\r\n\r\nok", b"ok"),
     ],
 )
 async def test_whole_responses(response: bytes, body: bytes) -> None:
@@ -46,6 +48,7 @@ async def test_whole_responses(response: bytes, body: bytes) -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok",
         b"HTTP/1.1 200 OK\r\nContent-",
+        b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.2\r\n",
     ],
 )
@@ -53,4 +56,15 @@ async def test_cut_responses(response: bytes) -> None:
     """Whatever announced how long it is and ends before."""
     async with server_sending(response) as url:
         with pytest.raises(NotHttp):
+            await exchange(url, progress=Progress())
+
+
+async def test_responses_before_the_final_one() -> None:
+    """Neither their statuses nor their headers are the final one's; without an end they are too much."""
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n"
+    async with server_sending(early + b"HTTP/1.1 503 Away\r\nContent-Length: 0\r\n\r\n") as url:
+        response = await exchange(url, progress=Progress())
+    assert (response.status, response.headers) == (503, {"content-length": "0"})
+    async with server_sending(early * 10_000) as url:
+        with pytest.raises(TooLarge):
             await exchange(url, progress=Progress())

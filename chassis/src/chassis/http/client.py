@@ -20,6 +20,8 @@ from chassis.tls import default_context
 
 LIMIT_BYTES = 64 * 1024
 _STATUSES = range(100, 600)
+_INTERIM = frozenset(range(100, 200)) - {101}
+"""Before the final response: all but 101, after which there is no more HTTP."""
 _DELIMITING = {"content-length", "transfer-encoding"}
 
 
@@ -104,7 +106,10 @@ class _Collector(asyncio.Protocol):
         self._response.body += body
 
     def on_message_complete(self) -> None:
-        if self._response.status not in _STATUSES:
+        if self._response.status in _INTERIM:
+            # Another response follows; how many there may be is bounded by the limit of bytes.
+            self._response = Response()
+        elif self._response.status not in _STATUSES:
             self._fail(NotHttp("no status"))
         elif not self.done.done():
             self.done.set_result(self._response)
