@@ -13,6 +13,7 @@ from chassis.grpc.call import Call, current_call
 from chassis.ids import uuid7
 from chassis.tasks import end_task
 from devstack.valkey import Valkey
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 from vestibule.events.v1.events_pb2 import Event, SignedIn, UserChanged
@@ -171,6 +172,23 @@ async def test_an_instance_that_progresses_keeps_the_rest_of_its_batch(valkey: V
     begin(consumer(valkey, idle, claim_after_seconds=2.0).run())
     await until(lambda: len(slow.handled) + len(idle.handled) >= 12)
     assert (slow.handled, idle.handled) == (numbers, [])
+
+
+async def test_an_event_that_another_instance_took_over_blocks_no_more(valkey: Valkey, begin: Begin) -> None:
+    """It was claimed and handled while this instance, which retried it, had no connection."""
+
+    def blocked() -> float | None:
+        return REGISTRY.get_sample_value("events_blocked")
+
+    stuck = Clerk(refuses={"a": 10_000})
+    begin(consumer(valkey, stuck).run())
+    await publish(valkey, ["a"])
+    await until(lambda: blocked() == 1)
+    async with Redis.from_url(valkey.url) as client:
+        (taken,) = await client.xpending_range(stream.STREAM, "stock-service", "-", "+", 1)
+        await client.xack(stream.STREAM, "stock-service", taken["message_id"])
+        await client.client_kill_filter(_type="normal", skipme=True)
+    await until(lambda: blocked() == 0)
 
 
 async def test_a_lost_stream_is_recreated(

@@ -116,6 +116,7 @@ class Consumer:
         while True:
             try:
                 async with self._connection(BLOCK_SECONDS + ticks.LATE_SECONDS_MAX + 1.0) as redis:
+                    BLOCKED.set(0)  # Another instance may have taken over what was being retried.
                     await self._ensure_group(redis)
                     while True:
                         await self._turn(redis)
