@@ -136,7 +136,7 @@ class AuthClient:
         self.answered_at = monotonic()
 
     async def report_refused_key(self, key_id: UUID, method: str) -> None:
-        """Reports that an API key was refused a method, such as `/vestibule.user.v1.UserService/GetMe`.
+        """Reports that an API key was refused a method, such as `/vestibule.users.v1.UserService/GetMe`.
 
         Raises:
             Unavailable: auth-service cannot be reached.

@@ -1,7 +1,7 @@
 """A WebSocket as a pair of coroutines, with back-pressure both ways and nothing kept beyond one message.
 
 The framing is that of the `websockets` library (RFC 6455); the connection comes from
-`chassis.declined_upgrades`, once the gateway has admitted the client.
+`chassis.http.declined_upgrades`, once the gateway has admitted the client.
 """
 
 import asyncio
