@@ -28,7 +28,7 @@ from health_aggregator.adapters.built_in_source import BuiltInSource
 from health_aggregator.adapters.check_factory import CheckFactory
 from health_aggregator.adapters.file_watch import on_change
 from health_aggregator.adapters.introspecting_authenticator import IntrospectingAuthenticator
-from health_aggregator.adapters.kubernetes.api import KubernetesApi
+from health_aggregator.adapters.kubernetes.api import KubernetesApi, in_a_pod
 from health_aggregator.adapters.kubernetes.cluster import Cluster
 from health_aggregator.adapters.memory_history import MemoryHistory
 from health_aggregator.adapters.metrics_scraper import MetricsScraper
@@ -102,7 +102,8 @@ async def start(lifecycle: Lifecycle, settings: HealthSettings) -> None:
     lifecycle.on_drain(scheduler.close)
     lifecycle.on_drain(webhooks.close)
     built_in = BuiltInSource(settings.backend_urls, _own_address(settings), settings.topology)
-    sources = TargetSources(built_in, settings.config, cluster() if settings.kubernetes else None)
+    found_in = cluster() if settings.kubernetes else None
+    sources = TargetSources(built_in, settings.config, found_in, cluster.can_be_followed)
     reload = ReloadTargets(scheduler, sources, _log_refused, lambda: webhooks.set(sources.webhooks))
     if not await reload():
         # A faulty file must not keep the backends from being checked.
@@ -132,6 +133,10 @@ class _LazyCluster:
         self._lifecycle = lifecycle
         self._changed = changed
         self._cluster: Cluster | None = None
+
+    def can_be_followed(self) -> bool:
+        settings = self._settings
+        return in_a_pod() or None not in {settings.kubernetes_url, settings.kubernetes_namespace}
 
     def __call__(self) -> Cluster:
         if self._cluster is None:

@@ -6,7 +6,7 @@ not used here.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import field
 from pathlib import Path
@@ -47,6 +47,11 @@ class _Answer:
 
     def on_message_complete(self) -> None:
         self.complete = True
+
+
+def in_a_pod() -> bool:
+    """Returns whether this is a pod with a service account, by which the API can be used."""
+    return (_ACCOUNT / "namespace").is_file()
 
 
 class KubernetesApi:
@@ -90,7 +95,7 @@ class KubernetesApi:
 
     async def watch(
         self, path: str, parameters: Mapping[str, str], *, silent_seconds: float
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """Yields events until the API ends the watch.
 
         Raises:

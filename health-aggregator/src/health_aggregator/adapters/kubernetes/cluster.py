@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
 import structlog
+from chassis.backoff import Backoff
 from chassis.dataclass import dataclass
 
 from health_aggregator.adapters.kubernetes.api import ApiError, KubernetesApi
@@ -82,21 +84,23 @@ class _Follower(Generic[Thing]):
     received: Any
 
     async def __call__(self) -> None:
-        retry_seconds, what = _RETRY_SECONDS, self.path.rpartition("/")[2]
+        backoff = Backoff(first_seconds=_RETRY_SECONDS, limit_seconds=_RETRY_SECONDS_MAX)
+        what = self.path.rpartition("/")[2]
         while True:
+            began_at = time.monotonic()
             try:
                 version = await self._list()
-                retry_seconds = _RETRY_SECONDS
                 while True:
                     version = await self._watch(version)
             except Exception as error:  # noqa: BLE001 retried whatever the API does
+                if time.monotonic() - began_at > _RETRY_SECONDS_MAX:
+                    backoff.reset()
                 status = error.status if isinstance(error, ApiError) else None
-                if status == _GONE:
-                    continue
-                reason = str(error) or type(error).__name__
-                log.warning("kubernetes watch failed; retrying", what=what, status=status, error=reason)
-                await asyncio.sleep(retry_seconds)
-                retry_seconds = min(retry_seconds * 2, _RETRY_SECONDS_MAX)
+                if status != _GONE:
+                    reason = str(error) or type(error).__name__
+                    log.warning("kubernetes watch failed; retrying", what=what, status=status, error=reason)
+                # Also when the version is too old, since an API that is broken says so each time.
+                await backoff.pause()
 
     async def _list(self) -> str:
         listed = await self.api.get(self.path, within_seconds=_LIST_SECONDS)
@@ -114,14 +118,16 @@ class _Follower(Generic[Thing]):
             "timeoutSeconds": str(_WATCH_SECONDS),
         }
         events = self.api.watch(self.path, parameters, silent_seconds=_WATCH_SECONDS + _LIST_SECONDS)
-        async for event in events:
-            raw = event["object"]
-            version = str(raw["metadata"]["resourceVersion"])
-            if event["type"] == "DELETED":
-                self.things.pop(self.thing_of(raw).name, None)
-            elif event["type"] != "BOOKMARK":
-                thing = self.thing_of(raw)
-                self.things[thing.name] = thing
-            self.received(self.path, changed=event["type"] != "BOOKMARK")
+        # An event that cannot be read ends the watch, and its connection is closed with it.
+        async with aclosing(events):
+            async for event in events:
+                raw = event["object"]
+                version = str(raw["metadata"]["resourceVersion"])
+                if event["type"] == "DELETED":
+                    self.things.pop(self.thing_of(raw).name, None)
+                elif event["type"] != "BOOKMARK":
+                    thing = self.thing_of(raw)
+                    self.things[thing.name] = thing
+                self.received(self.path, changed=event["type"] != "BOOKMARK")
         self.received(self.path, changed=False)
         return version
