@@ -204,7 +204,12 @@ class StreamRegistry:
         while self._slots is not None:
             await asyncio.sleep(RENEW_SECONDS)
             for key, streams in tuple(self._by_key.items()):
-                await self._slots.renew(key, [stream.id for stream in streams])
+                renewed = tuple(streams)
+                await self._slots.renew(key, [stream.id for stream in renewed])
+                for stream in renewed:
+                    if stream not in self._open:
+                        # It was left meanwhile: its slot may have been given back before the renewal.
+                        await self._slots.give_back(key, stream.id)
 
     async def _keep_up(self) -> None:
         """Sees to it that no revocation is unknown for a second, while streams have tokens."""
