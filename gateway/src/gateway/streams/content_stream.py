@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncGenerator
 
 import structlog
-from chassis.errors import DeadlineExceeded, ServiceError
+from chassis.errors import DeadlineExceeded, ServiceError, Unavailable
 from google.api.httpbody_pb2 import HttpBody
 
 from gateway.http.media_type import is_media_type
@@ -41,6 +41,10 @@ class ContentStream:
         """
         timer = self._stream.timer
         while (first := await self._messages.first(self._request, timer.seconds_to_end)) is None:
+            if self._stream.ended.done():
+                # As at a stop: `first` raises only what is an error.
+                self._messages.end = self._stream.ended.result()
+                raise self._messages.end.error or Unavailable
             if (over := timer.end()) is not None:
                 self._messages.end = over
                 raise over.error or DeadlineExceeded
