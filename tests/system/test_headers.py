@@ -107,6 +107,7 @@ def test_answer_to_a_listed_origin(listed: Client) -> None:
             "ratelimit",
             "www-authenticate",
             "idempotency-replayed",
+            "stream-lifetime",
         ):
             assert name in exposed
 

@@ -19,7 +19,7 @@ from vestibule.auth.v1.session_service_pb2 import ListSessionsRequest
 OLDEST_FIRST = sorted(uuid7() for _ in range(7))
 NEWEST_FIRST = OLDEST_FIRST[::-1]
 MARK = requested_page(ListSessionsRequest(), UUID).mark
-ID = str(uuid7())
+ID = "01a22fde-e4c4-7db6-bf48-0880bdad61da"
 
 
 def page_of(items: Sequence[UUID], **asked: object) -> tuple[Sequence[UUID], Pagination]:

@@ -26,6 +26,7 @@ _EXPOSED_HEADERS = b", ".join(
         b"RateLimit",
         b"RateLimit-Policy",
         b"Retry-After",
+        b"Stream-Lifetime",
         b"WWW-Authenticate",
         b"X-Request-ID",
     )
