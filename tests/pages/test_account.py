@@ -84,6 +84,7 @@ def test_a_second_factor_and_a_fresh_proof(
     page.click("#codes-done")
     expect(page.locator("#totp-remove")).to_be_visible()
     expect(page.locator("#codes-left")).to_have_text("Unused recovery codes: 10.")
+    expect(page.locator("#second-factor h2")).to_be_focused()
 
     page.click("#sign-out")
     expect(page.locator("#signed-out")).to_have_text("You are signed out.")
@@ -114,6 +115,7 @@ def test_a_second_factor_and_a_fresh_proof(
     page.click("#totp-remove")
     answer_password(mine, ada.password)
     expect(page.locator("#totp-begin")).to_be_visible()
+    expect(page.locator("#second-factor h2")).to_be_focused()
 
 
 def test_a_passkey_signs_in(window: OpenWindow, ada: User) -> None:
@@ -147,6 +149,7 @@ def test_sessions_keys_export_and_erasure(window: OpenWindow, client: Client, ad
     expect(sessions.filter(has_text="this browser").get_by_role("button")).to_have_count(0)
     sessions.get_by_role("button").click()
     expect(sessions).to_have_count(1)
+    expect(page.locator("#sessions h2")).to_be_focused()
 
     page.fill("#key-name", "nightly report")
     page.locator("#key-expires").press_sequentially("12")
@@ -160,6 +163,7 @@ def test_sessions_keys_export_and_erasure(window: OpenWindow, client: Client, ad
     page.locator("#api-keys .row").get_by_role("button", name="Remove nightly report").click()
     page.locator("#confirm-dialog").get_by_role("button", name="Yes, do it").click()
     expect(page.locator("#api-keys .row")).to_have_count(0)
+    expect(page.locator("#api-keys h2")).to_be_focused()
 
     with page.expect_download() as taken:
         page.click("#export")
@@ -201,6 +205,7 @@ def test_a_pending_address_is_given_up_and_every_session_ends(window: OpenWindow
     expect(page.locator("#pending")).to_be_visible()
     page.click("#cancel-pending")
     expect(page.locator("#pending")).to_be_hidden()
+    expect(page.locator("#profile h2")).to_be_focused()
     expect(page.locator("#email")).to_have_value(user.email)
 
     page.click("#end-all")

@@ -11,6 +11,7 @@ export function onClick(button, work) {
 export async function run(section, work, button = section) {
   if (button.getAttribute("aria-busy") === "true") return;
   section.querySelector(":scope > .alert").hidden = true;
+  const hadFocus = button === document.activeElement;
   button.setAttribute("aria-busy", "true");
   try {
     await work();
@@ -19,7 +20,22 @@ export async function run(section, work, button = section) {
     if (error.code !== "CANCELLED") say(section, problem(error));
   } finally {
     button.removeAttribute("aria-busy");
+    if (hadFocus) refocus(section);
   }
+}
+
+const isVisible = (element) => element.getClientRects().length > 0;
+
+// The control that had the focus may be gone, or hidden, by what it did: a keyboard goes on at the section's heading,
+// not at the beginning of the page. What is hidden has the focus until the page is painted.
+function refocus(section) {
+  const { activeElement } = document;
+  if (activeElement !== document.body && isVisible(activeElement)) return;
+  const place = [section, ...document.querySelectorAll("main section")].find(isVisible);
+  const heading = place?.querySelector("h2");
+  if (!heading) return; // The page is being left.
+  heading.tabIndex = -1;
+  heading.focus();
 }
 
 // Says that something was done, to the eye and to screen readers. A dialog that is open hides what is outside of it,
@@ -56,8 +72,10 @@ export function fill(section, rows, describe, { append = false } = {}) {
     }
     return item;
   });
+  const focused = [...list.children].findIndex((item) => item.contains(document.activeElement));
   if (append) list.append(...made);
   else list.replaceChildren(...made);
+  if (!append && focused >= 0) [...list.children].at(Math.min(focused, made.length - 1))?.querySelector("button")?.focus();
   list.dataset.isEmpty = list.children.length === 0;
 }
 

@@ -45,7 +45,7 @@ export function leave(reason, { others = false, back = true } = {}) {
   token = null;
   if (others) tabs.postMessage(reason);
   document.querySelector("main").replaceChildren();
-  const query = new URLSearchParams({ reason });
+  const query = new URLSearchParams(reason ? { reason } : {});
   if (back) query.set("next", location.pathname + location.hash);
   location.replace(`/signin?${query}`);
 }

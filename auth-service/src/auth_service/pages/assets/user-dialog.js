@@ -32,6 +32,9 @@ export function userDialog(admin, changed) {
     await call("PUT", path(), fields, { headers: { "If-Match": etag } });
     await load(user.id);
     await changed();
+  };
+  const save = async (fields) => {
+    await change(fields);
     done("saved");
   };
   const act = (id, name, work) =>
@@ -41,8 +44,8 @@ export function userDialog(admin, changed) {
         done(name);
       }),
     );
-  onSubmit(at("role-form"), ({ role }) => change({ role }));
-  onClick(at("user-activate"), () => change({ is_active: true }));
+  onSubmit(at("role-form"), ({ role }) => save({ role }));
+  onClick(at("user-activate"), () => save({ is_active: true }));
   act("user-deactivate", "deactivate", () => change({ is_active: false }));
   act("user-mfa", "user_mfa", () => call("DELETE", `${path()}/mfa`));
   act("user-end", "user_end", async () => {
