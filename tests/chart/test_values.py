@@ -77,6 +77,7 @@ STRICT = [
         ([*STRICT, "config.rateLimits=false"], "config.rateLimits"),
         ([*STRICT, "postgres.sslMode=verify-ca"], "postgres.sslMode verify-full"),
         ([*STRICT, "mail.url=smtp://mail"], "smtps:// or smtp+starttls://"),
+        (["config.otlpEndpoint=http://collector"], "config.otlpEndpoint names no port"),
         (["networkPolicy.dns=null"], "networkPolicy.dns is null"),
         (["webhooks.enabled=true", "webhooks.ports=null"], "webhooks.ports is null"),
         (["knowledge.sources.ports=null"], "knowledge.sources.ports is null"),

@@ -3,11 +3,15 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from chassis.setting_types import GrpcAddress
 from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
+
+QDRANT_PORT = 6333
+"""Qdrant's own port, which its client takes for a URL that names none, whatever the scheme."""
 
 
 class HealthSettings(GrpcServiceSettings):
@@ -40,7 +44,11 @@ class HealthSettings(GrpcServiceSettings):
         validation_alias="TOKEN_AUDIENCE",
         description="the `aud` of access tokens, auth-service's AUTH_AUDIENCE",
     )
-    qdrant_url: SecretStr | None = Field(default=None, validation_alias="QDRANT_URL")
+    qdrant_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="QDRANT_URL",
+        description=f"where Qdrant is; at port {QDRANT_PORT} unless the URL names another",
+    )
     nextcloud_url: SecretStr | None = Field(default=None, validation_alias="NEXTCLOUD_URL")
     kubernetes: bool = Field(
         default="KUBERNETES_SERVICE_HOST" in os.environ,
@@ -73,4 +81,11 @@ class HealthSettings(GrpcServiceSettings):
             "nextcloud": self.nextcloud_url,
         }
         given = {name: url.get_secret_value() for name, url in urls.items() if url is not None}
+        if "qdrant" in given:
+            given["qdrant"] = _with_port(given["qdrant"], QDRANT_PORT)
         return {"redis": self.redis_url_with_authorities, **given}
+
+
+def _with_port(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    return url if parts.port else parts._replace(netloc=f"{parts.netloc.rstrip(':')}:{port}").geturl()

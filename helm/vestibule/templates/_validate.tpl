@@ -1,20 +1,5 @@
 {{/* What the schema cannot say: checks over several values, each with what to do. */}}
 
-{{/* Port of a URL, by its scheme when it names none. */}}
-{{- define "vestibule.url.port" -}}
-{{- $url := urlParse . -}}
-{{- $explicit := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
-{{- default (get (dict "https" "443" "http" "80" "wss" "443" "ws" "80" "redis" "6379" "rediss" "6379" "smtp" "25" "smtp+starttls" "587" "smtps" "465") $url.scheme) $explicit -}}
-{{- end }}
-
-{{- define "vestibule.redis.port" -}}
-{{- if .Values.redis.existingSecret }}{{ .Values.redis.port }}{{ else }}{{ include "vestibule.url.port" .Values.redis.url }}{{ end -}}
-{{- end }}
-
-{{- define "vestibule.smtp.port" -}}
-{{- if .Values.mail.existingSecret }}{{ .Values.mail.port }}{{ else }}{{ include "vestibule.url.port" .Values.mail.url }}{{ end -}}
-{{- end }}
-
 {{/* Most pods of a service at once: in a rollout the one that surges, and the old ones that still serve. */}}
 {{- define "vestibule.pods.max" -}}
 {{- $values := include "vestibule.service.values" . | fromYaml -}}
@@ -93,6 +78,7 @@
 {{- fail "profile: strict needs an audit.retentionYears of 6 or more, or 0 for ever." }}
 {{- end }}
 {{- end }}
+{{- include "vestibule.validate.urls" . }}
 {{- if and .Values.knowledge.embeddings.url (not .Values.knowledge.embeddings.model) }}
 {{- fail "knowledge.embeddings.url needs knowledge.embeddings.model: the model's name there." }}
 {{- end }}

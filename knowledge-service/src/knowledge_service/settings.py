@@ -37,7 +37,8 @@ class KnowledgeSettings(AuthenticatingSettings):
     qdrant_url: SecretStr | None = Field(
         default=None,
         validation_alias="QDRANT_URL",
-        description="where Qdrant is, which then is the index; without it the index is in Postgres",
+        description="where Qdrant is, which then is the index, at port 6333 unless the URL names another;"
+        " without it the index is in Postgres",
     )
     qdrant_api_key: BackendKey | None = Field(
         default=None, description="Qdrant's API key, if it asks for one"

@@ -38,9 +38,10 @@ TIMEOUT_SECONDS = 10
 async def open_qdrant_index(
     url: str, *, api_key: str | None, model: str, dimensions: int
 ) -> AsyncIterator["QdrantIndex"]:
-    """Opens the index of a Qdrant server, which need not be reachable yet."""
+    """Opens the index of a Qdrant server, reachable or not yet, at port 6333 by default."""
     client = AsyncQdrantClient(
         url=url,
+        port=6333,
         api_key=api_key,
         timeout=TIMEOUT_SECONDS,
         check_compatibility=False,
