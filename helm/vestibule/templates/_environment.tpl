@@ -25,7 +25,7 @@ postgresql://{{ .role }}@{{ $postgres.host }}:{{ $postgres.port }}/{{ $postgres.
 LOG_FORMAT: json
 PROFILE: {{ $root.Values.profile | quote }}
 LOG_LEVEL: {{ $config.logLevel | quote }}
-SHUTDOWN_GRACE_SECONDS: {{ $values.shutdownGraceSeconds | quote }}
+SHUTDOWN_GRACE_SECONDS: {{ $values.shutdownGraceSeconds | int64 | quote }}
 SHUTDOWN_LINGER_SECONDS: {{ add $config.dnsTtlSeconds 5 | quote }}
 TRACE_RATIO: {{ $config.traceRatio | quote }}
 {{- with $config.otlpEndpoint }}
@@ -63,7 +63,7 @@ TOKEN_AUDIENCE: {{ $config.audience | quote }}
 {{ . }}_POSTGRES_URL: {{ include "vestibule.postgres.url" (dict "root" $root "role" $needs.role) | quote }}
 {{- end }}
 {{- if $needs.pooled }}
-{{ . }}_POSTGRES_POOL_SIZE: {{ $root.Values.postgres.poolMax | quote }}
+{{ . }}_POSTGRES_POOL_SIZE: {{ $root.Values.postgres.poolMax | int64 | quote }}
 {{- end }}
 {{- end }}
 SERVICE_KEY_FILE: /etc/vestibule/keys/service.key
@@ -78,7 +78,7 @@ GATEWAY_HOST: 0.0.0.0
 GATEWAY_PORT: {{ $values.ports.http | quote }}
 GATEWAY_TLS: {{ ternary "on" "off" (hasPrefix "https://" $config.publicUrl) | quote }}
 GATEWAY_RATE_LIMITS: {{ ternary "on" "off" $config.rateLimits | quote }}
-GATEWAY_CLIENT_LIMIT: {{ $config.clientLimit | quote }}
+GATEWAY_CLIENT_LIMIT: {{ $config.clientLimit | int64 | quote }}
 GATEWAY_CORS_ORIGINS: {{ join "," $config.corsOrigins | quote }}
 GATEWAY_TRUSTED_PROXIES: {{ join "," $config.trustedProxies | quote }}
 GATEWAY_FORWARDED_HEADER: {{ $config.forwardedHeader | quote }}
@@ -92,7 +92,7 @@ GATEWAY_UPSTREAMS: {{ $upstreams | toJson | quote }}
 {{- else if eq .service "auth-service" }}
 AUTH_ISSUER: {{ $config.publicUrl | quote }}
 {{- if $root.Values.audit.retentionYears }}
-AUTH_AUDIT_RETENTION_YEARS: {{ $root.Values.audit.retentionYears | quote }}
+AUTH_AUDIT_RETENTION_YEARS: {{ $root.Values.audit.retentionYears | int64 | quote }}
 {{- end }}
 AUTH_AUDIENCE: {{ $config.audience | quote }}
 AUTH_NOTIFY_SECOND_FACTOR_GUESSES: {{ ternary "on" "off" $root.Values.mail.notify.secondFactorGuesses | quote }}
@@ -119,7 +119,7 @@ SMTP_CA_FILE: /etc/vestibule/mail/ca.crt
 {{- if .url }}
 KNOWLEDGE_EMBEDDINGS_URL: {{ .url | quote }}
 KNOWLEDGE_EMBEDDINGS_MODEL: {{ .model | quote }}
-KNOWLEDGE_EMBEDDINGS_DIMENSIONS: {{ .dimensions | quote }}
+KNOWLEDGE_EMBEDDINGS_DIMENSIONS: {{ .dimensions | int64 | quote }}
 KNOWLEDGE_EMBEDDINGS_QUERY_PREFIX: {{ .queryPrefix | quote }}
 KNOWLEDGE_EMBEDDINGS_PASSAGE_PREFIX: {{ .passagePrefix | quote }}
 {{- end }}
@@ -131,7 +131,7 @@ KNOWLEDGE_SOURCE_NETWORKS: {{ join "," . | quote }}
 {{- if .url }}
 KNOWLEDGE_LLM_URL: {{ .url | quote }}
 KNOWLEDGE_LLM_MODEL: {{ .model | quote }}
-KNOWLEDGE_LLM_MAX_TOKENS: {{ .maxTokens | quote }}
+KNOWLEDGE_LLM_MAX_TOKENS: {{ .maxTokens | int64 | quote }}
 {{- end }}
 {{- end }}
 {{- with $config.qdrantUrl }}
@@ -145,7 +145,7 @@ VOICE_{{ upper $role }}_URL: {{ $backend.url | quote }}
 VOICE_{{ upper $role }}_MODEL: {{ . | quote }}
 {{- end }}
 {{- end }}
-VOICE_SYNTHESIZER_SAMPLE_RATE: {{ $root.Values.voice.synthesizer.sampleRate | quote }}
+VOICE_SYNTHESIZER_SAMPLE_RATE: {{ $root.Values.voice.synthesizer.sampleRate | int64 | quote }}
 {{- with $root.Values.voice.languages }}
 VOICE_LANGUAGES: {{ join "," . | quote }}
 {{- end }}
@@ -179,7 +179,7 @@ NEXTCLOUD_URL: {{ . | quote }}
 - name: PGPASSWORD
   valueFrom:
     secretKeyRef:
-      name: {{ include "vestibule.secret.name" (dict "root" .root "existing" .root.Values.postgres.existingSecret "suffix" "postgres") }}
+      name: {{ include "vestibule.secret.name" (dict "root" .root "existing" .root.Values.postgres.existingSecret "suffix" "postgres") | quote }}
       key: {{ .role }}
 {{- end }}
 
@@ -191,14 +191,14 @@ NEXTCLOUD_URL: {{ . | quote }}
 - name: SERVICE_KEY
   valueFrom:
     secretKeyRef:
-      name: {{ . }}
+      name: {{ . | quote }}
       key: SERVICE_KEY
 {{- end }}
 {{- with $root.Values.redis.existingSecret }}
 - name: REDIS_URL
   valueFrom:
     secretKeyRef:
-      name: {{ . }}
+      name: {{ . | quote }}
       key: {{ ternary $.service "url" $root.Values.redis.userPerService }}
 {{- end }}
 {{- with $needs.role }}
@@ -209,12 +209,12 @@ NEXTCLOUD_URL: {{ . | quote }}
 - name: {{ $needs.environment }}_MASTER_KEY
   valueFrom:
     secretKeyRef:
-      name: {{ $secret }}
+      name: {{ $secret | quote }}
       key: {{ $needs.environment }}_MASTER_KEY
 - name: {{ $needs.environment }}_MASTER_KEYS_ACCEPTED
   valueFrom:
     secretKeyRef:
-      name: {{ $secret }}
+      name: {{ $secret | quote }}
       key: {{ $needs.environment }}_MASTER_KEYS_ACCEPTED
       optional: true
 {{- end }}
@@ -224,7 +224,7 @@ NEXTCLOUD_URL: {{ . | quote }}
 - name: VOICE_{{ upper $role }}_KEY
   valueFrom:
     secretKeyRef:
-      name: {{ . }}
+      name: {{ . | quote }}
       key: apiKey
 {{- end }}
 {{- end }}
@@ -235,7 +235,7 @@ NEXTCLOUD_URL: {{ . | quote }}
 - name: KNOWLEDGE_{{ $setting }}_API_KEY
   valueFrom:
     secretKeyRef:
-      name: {{ . }}
+      name: {{ . | quote }}
       key: apiKey
 {{- end }}
 {{- end }}
@@ -245,19 +245,19 @@ NEXTCLOUD_URL: {{ . | quote }}
 - name: SMTP_URL
   valueFrom:
     secretKeyRef:
-      name: {{ . }}
+      name: {{ . | quote }}
       key: url
 {{- end }}
 {{- with $root.Values.secrets.bootstrapAdmin }}
 - name: BOOTSTRAP_ADMIN_EMAIL
   valueFrom:
     secretKeyRef:
-      name: {{ . }}
+      name: {{ . | quote }}
       key: email
 - name: BOOTSTRAP_ADMIN_PASSWORD
   valueFrom:
     secretKeyRef:
-      name: {{ . }}
+      name: {{ . | quote }}
       key: password
 {{- end }}
 {{- end }}

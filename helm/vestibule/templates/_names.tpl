@@ -29,9 +29,9 @@
 
 {{/* Labels of every object. Takes a dict of root and component. */}}
 {{- define "vestibule.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | quote }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service | quote }}
 app.kubernetes.io/part-of: vestibule
 {{ include "vestibule.selector" . }}
 {{- with .root.Values.commonLabels }}
@@ -41,8 +41,8 @@ app.kubernetes.io/part-of: vestibule
 
 {{/* Labels that select a component's pods. Takes a dict of root and component. */}}
 {{- define "vestibule.selector" -}}
-app.kubernetes.io/name: {{ include "vestibule.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "vestibule.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -63,11 +63,11 @@ migrates in between. Takes a dict of root and service.
 {{- if eq $now 0 -}}
 0
 {{- else if not $values.autoscaling.enabled -}}
-{{ $values.replicas }}
+{{ $values.replicas | int64 }}
 {{- else if and $there (gt $now 0) -}}
 {{ $now }}
 {{- else -}}
-{{ $values.autoscaling.minReplicas }}
+{{ $values.autoscaling.minReplicas | int64 }}
 {{- end -}}
 {{- end }}
 

@@ -37,7 +37,7 @@ checkov.io/skip6: CKV_K8S_9=It runs to its end
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -115,7 +115,7 @@ mail: {{ . | quote }}
 {{- if not (has .component (list "migration" "audit")) }}
 - name: service-keys
   secret:
-    secretName: {{ include "vestibule.secret.name" (dict "root" .root "existing" .root.Values.secrets.serviceKeys "suffix" "service-keys") }}
+    secretName: {{ include "vestibule.secret.name" (dict "root" .root "existing" .root.Values.secrets.serviceKeys "suffix" "service-keys") | quote }}
     defaultMode: 0440
     items:
       - {key: {{ .service }}.key, path: service.key}
@@ -130,7 +130,7 @@ mail: {{ . | quote }}
 {{- with .root.Values.breachedPasswords.existingClaim }}
 - name: breached-passwords
   persistentVolumeClaim:
-    claimName: {{ . }}
+    claimName: {{ . | quote }}
     readOnly: true
 {{- end }}
 {{- end }}
