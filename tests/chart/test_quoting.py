@@ -1,5 +1,6 @@
 """Values stay what they are, whatever characters they have: text is text, and integers have their digits."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +54,44 @@ def test_every_host_name_and_path(render: Render) -> None:
     assert ingress["spec"]["ingressClassName"] == "1234"
     assert {path["path"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]} == {*paths}
     assert [each["path"]["value"] for each in route["spec"]["rules"][0]["matches"]] == paths
+
+
+def test_no_key_is_written_twice(helm: Any, tmp_path: Path) -> None:
+    """A label in several places of the values, or one that the chart has as well, has one value."""
+    values = {
+        "commonLabels": {"team": "identity", "app.kubernetes.io/version": "own"},
+        "defaults": {
+            "podLabels": {"team": "pods", "helm.sh/chart": "own"},
+            "podAnnotations": {"health.vestibule/watch": "false"},
+        },
+        "metrics": {
+            kind: {"enabled": True, "labels": {"team": "metrics"}}
+            for kind in ("serviceMonitor", "prometheusRule", "dashboards")
+        },
+    }
+    path = tmp_path / "values.yaml"
+    path.write_text(yaml.safe_dump(values))
+    done = helm("template", "vestibule", str(CHART), "--values", str(path))
+    assert done.returncode == 0, done.stderr
+    manifests = [each for each in yaml.load_all(done.stdout, Once) if each]
+
+    for deployment in of_kind(manifests, "Deployment"):
+        metadata = deployment["spec"]["template"]["metadata"]
+        assert metadata["labels"]["team"] == "pods"
+        assert metadata["labels"]["app.kubernetes.io/version"] == "own"
+        assert metadata["annotations"]["health.vestibule/watch"] == "false"
+    (monitor,) = of_kind(manifests, "ServiceMonitor")
+    assert monitor["metadata"]["labels"]["team"] == "metrics"
+
+
+class Once(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, as kustomize does."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Constructs a mapping."""
+        keys = [key.value for key, _ in node.value]
+        assert len(set(keys)) == len(keys), keys
+        return super().construct_mapping(node, deep)
 
 
 def texts(value: Any, keys: tuple[str, ...]) -> list[Any]:

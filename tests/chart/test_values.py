@@ -83,6 +83,8 @@ STRICT = [
         (["knowledge.sources.ports=null"], "knowledge.sources.ports is null"),
         ([r"defaults.podLabels.app\.kubernetes\.io/component=x"], "app.kubernetes.io/component: Services"),
         ([r"commonLabels.app\.kubernetes\.io/name=x"], "app.kubernetes.io/name: Services"),
+        ([r"commonLabels.app\.kubernetes\.io/part-of=x"], "app.kubernetes.io/part-of: Services"),
+        ([r"defaults.podLabels.app\.kubernetes\.io/part-of=x"], "app.kubernetes.io/part-of: Services"),
         (["services.auth-service.enabled=false"], "does not work without it"),
         (["fullnameOverride=customer-portal-production-eu-vestibule"], "set fullnameOverride to at most 35"),
     ],

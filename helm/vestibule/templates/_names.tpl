@@ -27,16 +27,17 @@
 {{ .name }}
 {{- end }}
 
-{{/* Labels of every object. Takes a dict of root and component. */}}
+{{/* Labels of every object, each once: the chart's, those of all objects, and more. Takes a dict of root, component and more. */}}
 {{- define "vestibule.labels" -}}
+{{- toYaml (mergeOverwrite (include "vestibule.labels.own" . | fromYaml) .root.Values.commonLabels (.more | default dict)) }}
+{{- end }}
+
+{{- define "vestibule.labels.own" -}}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | quote }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service | quote }}
 app.kubernetes.io/part-of: vestibule
 {{ include "vestibule.selector" . }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
 {{- end }}
 
 {{/* Labels that select a component's pods. Takes a dict of root and component. */}}

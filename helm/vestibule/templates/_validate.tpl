@@ -43,9 +43,9 @@
 {{- end }}
 {{- end }}
 {{- range $given := $labels }}
-{{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" }}
+{{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/part-of" }}
 {{- if hasKey ($given | default dict) $label }}
-{{- fail (printf "commonLabels and podLabels may not have %s: Services and network policies select pods by it." $label) }}
+{{- fail (printf "commonLabels and podLabels may not have %s: Services, network policies, the ServiceMonitor or the steps of a restore select by it. Take another key." $label) }}
 {{- end }}
 {{- end }}
 {{- end }}
