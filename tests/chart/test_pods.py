@@ -39,6 +39,33 @@ def test_pods_are_restricted(manifests: list[Manifest], value_set: Path) -> None
             assert not any("hostPort" in port for port in container.get("ports", [])), title
 
 
+def test_every_pod_takes_the_defaults(render: Render) -> None:
+    """Jobs and the test's pod too: without a toleration they would wait for ever on nodes with a taint."""
+    placement = {
+        "priorityClassName": "high",
+        "nodeSelector": {"pool": "identity"},
+        "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+    }
+    nodes = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": []}]}}
+    marks = {"podLabels": {"tier": "front"}, "podAnnotations": {"example.com/owner": "identity"}}
+    manifests = render(
+        {
+            "defaults": {**placement, **marks, "affinity": {"nodeAffinity": nodes}},
+            "postgres": {"provision": {"existingSecret": "superuser"}},
+            "audit": {"retentionYears": 7, "export": {"enabled": True, "existingClaim": "audit"}},
+        }
+    )
+    found = list(pods(manifests))
+
+    titles = " ".join(title for title, _, _ in found)
+    assert all(part in titles for part in ("Job/", "CronJob/", "Deployment/", "-provision", "-test"))
+    for title, metadata, spec in found:
+        assert placement.items() <= spec.items(), title
+        assert spec["affinity"]["nodeAffinity"] == nodes, title
+        assert marks["podLabels"].items() <= metadata["labels"].items(), title
+        assert marks["podAnnotations"].items() <= metadata["annotations"].items(), title
+
+
 def test_only_the_aggregator_has_a_token(manifests: list[Manifest]) -> None:
     """Only the aggregator's pods may call the Kubernetes API, to read."""
     holders = {

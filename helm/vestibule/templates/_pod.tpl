@@ -42,7 +42,6 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* Mounts of a service's container. Takes a dict of root and service. */}}
 {{/*
 The affinity that the values give, and one preference per key of `spreadOver`. Not topology spread constraints: of
 those the scheduler ignores each node that lacks one of the labels, so that without zones pods would not spread at all.
@@ -65,6 +64,19 @@ Takes a dict of values and names.
 {{- toYaml $affinity }}
 {{- end }}
 
+{{/* Where pods may run, and which come first. Takes the values of a service, or the defaults. */}}
+{{- define "vestibule.placement" -}}
+{{- with .priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- range $key := list "nodeSelector" "tolerations" "affinity" }}
+{{- with index $ $key }}
+{{ $key }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Secrets with the authorities of backends that a component calls by TLS, by backend. Takes a dict of root and component. */}}
 {{- define "vestibule.authorities" -}}
 {{- with .root.Values.postgres.caSecret }}
@@ -85,6 +97,7 @@ mail: {{ . | quote }}
 {{- end }}
 {{- end }}
 
+{{/* Mounts of a service's container. Takes a dict of root and service. */}}
 {{- define "vestibule.mounts" -}}
 {{- if not (has .component (list "migration" "audit")) }}
 - name: service-keys
