@@ -46,7 +46,9 @@ def test_every_pod_takes_the_defaults(render: Render) -> None:
         "nodeSelector": {"pool": "identity"},
         "tolerations": [{"key": "dedicated", "operator": "Exists"}],
     }
-    nodes = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": []}]}}
+    nodes: Manifest = {
+        "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": []}]}
+    }
     marks = {"podLabels": {"tier": "front"}, "podAnnotations": {"example.com/owner": "identity"}}
     manifests = render(
         {

@@ -24,12 +24,6 @@
 {{- fail (printf "services.%s.enabled: the system does not work without it. To have none of its pods, set services.%s.autoscaling.enabled to false and services.%s.replicas to 0." $service $service $service) }}
 {{- end }}
 {{- end }}
-{{- /* A key that is null is gone for the schema, and Kubernetes takes a list that is null for everything. */}}
-{{- range $name, $list := dict "networkPolicy.dns" .Values.networkPolicy.dns "webhooks.ports" .Values.webhooks.ports "knowledge.sources.ports" .Values.knowledge.sources.ports }}
-{{- if not $list }}
-{{- fail (printf "%s is null, which would open the network policy to everything: list what is meant, or leave it out for the default." $name) }}
-{{- end }}
-{{- end }}
 {{- $labels := list .Values.commonLabels }}
 {{- range $service := keys .Values.services | sortAlpha }}
 {{- if not (hasKey $known $service) }}
