@@ -77,6 +77,14 @@ STRICT = [
         ([*STRICT, "config.rateLimits=false"], "config.rateLimits"),
         ([*STRICT, "postgres.sslMode=verify-ca"], "postgres.sslMode verify-full"),
         ([*STRICT, "mail.url=smtp://mail"], "smtps:// or smtp+starttls://"),
+        (["redis.url=redis://redis/0?password=x"], "redis.existingSecret"),
+        (["redis.port=6380"], "put the port into redis.url"),
+        (["redis.userPerService=true"], "redis.existingSecret"),
+        (["postgres.database=x?password=y"], "postgres.existingSecret"),
+        (["mail.caSecret=ca"], "mail.url or mail.existingSecret"),
+        (["mail.port=25"], "put the port into mail.url"),
+        (["defaults.extraEnv[0].name=PROFILE"], "extraEnv of defaults may not have PROFILE"),
+        (["services.gateway.extraEnv[0].name=PROFILE"], "extraEnv of gateway may not have PROFILE"),
         (["config.otlpEndpoint=http://collector"], "config.otlpEndpoint names no port"),
         ([r"defaults.podLabels.app\.kubernetes\.io/component=x"], "app.kubernetes.io/component: Services"),
         ([r"commonLabels.app\.kubernetes\.io/name=x"], "app.kubernetes.io/name: Services"),
@@ -89,6 +97,43 @@ STRICT = [
 def test_values_that_do_not_fit_together_say_what_to_do(helm: Any, settings: list[str], advice: str) -> None:
     """What a schema cannot express is checked when rendering."""
     assert advice in refused(helm, *settings)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "config.qdrantUrl",
+        "config.otlpEndpoint",
+        "knowledge.embeddings.url",
+        "knowledge.languageModel.url",
+        "breachedPasswords.url",
+        "voice.transcriber.url",
+        "voice.synthesizer.url",
+    ],
+)
+def test_strict_wants_encrypted_backends(helm: Any, value: str) -> None:
+    """Before the migrations, where services would refuse after them, or not at all."""
+    assert f"needs a {value} that begins with https://" in refused(helm, *STRICT, f"{value}=http://x:8080")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "config.publicUrl",
+        "config.qdrantUrl",
+        "config.otlpEndpoint",
+        "config.nextcloudUrl",
+        "knowledge.embeddings.url",
+        "knowledge.languageModel.url",
+        "voice.transcriber.url",
+        "voice.synthesizer.url",
+    ],
+)
+def test_urls_without_passwords_and_with_ports_that_exist(helm: Any, value: str) -> None:
+    """ConfigMaps show them; the port goes into a network policy."""
+    assert f"{value} has a user or a password" in refused(helm, f"{value}=https://user:password@x:80")
+    for port in ("0", "65536", "99999999999999999999"):
+        assert f"{value} has a port that is none" in refused(helm, f"{value}=https://x:{port}")
 
 
 def test_pools_fit_into_postgres(helm: Any) -> None:

@@ -38,3 +38,28 @@ def test_a_key_that_no_header_can_hold_is_refused(
     shown = capsys.readouterr().err
     assert f"{name} is wrong: it has a space, a line break" in shown
     assert "sk-secret" not in shown
+
+
+def test_strict_wants_encrypted_backends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Passages go to the models and to Qdrant: never in the clear under the strict profile."""
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    backends = ("QDRANT_URL", "KNOWLEDGE_EMBEDDINGS_URL", "KNOWLEDGE_LLM_URL")
+    monkeypatch.setenv("KNOWLEDGE_EMBEDDINGS_MODEL", "m")
+    monkeypatch.setenv("KNOWLEDGE_LLM_MODEL", "m")
+    shown = {}
+    for scheme in ("http", "https"):
+        for name in backends:
+            monkeypatch.setenv(name, f"{scheme}://backend:8080/v1")
+        settings.load(KnowledgeSettings)
+        monkeypatch.setenv("PROFILE", "strict")
+        with pytest.raises(SystemExit):
+            settings.load(KnowledgeSettings)
+        monkeypatch.delenv("PROFILE")
+        shown[scheme] = capsys.readouterr().err
+
+    for name in backends:
+        assert f"{name} is not encrypted" in shown["http"]
+        assert f"{name} is not encrypted" not in shown["https"]

@@ -36,6 +36,13 @@
 {{- fail (printf "autoscaling of %s: minReplicas is %d and maxReplicas %d. Raise maxReplicas or lower minReplicas, in services.%s.autoscaling or defaults.autoscaling." $service (int $scaling.minReplicas) (int $scaling.maxReplicas) $service) }}
 {{- end }}
 {{- end }}
+{{- range $name, $values := merge (dict "defaults" .Values.defaults) .Values.services }}
+{{- range $values.extraEnv }}
+{{- if eq .name "PROFILE" }}
+{{- fail (printf "extraEnv of %s may not have PROFILE: set the value profile, which the chart's own checks and the jobs follow too." $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- range $given := $labels }}
 {{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/part-of" }}
 {{- if hasKey ($given | default dict) $label }}
@@ -73,6 +80,7 @@
 {{- end }}
 {{- end }}
 {{- include "vestibule.validate.urls" . }}
+{{- include "vestibule.validate.idle" . }}
 {{- if and .Values.knowledge.embeddings.url (not .Values.knowledge.embeddings.model) }}
 {{- fail "knowledge.embeddings.url needs knowledge.embeddings.model: the model's name there." }}
 {{- end }}

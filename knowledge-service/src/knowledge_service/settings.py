@@ -1,6 +1,7 @@
 """What knowledge-service reads from the environment."""
 
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from chassis.addresses import Network
 from chassis.auth_client.settings import AuthenticatingSettings
@@ -110,7 +111,20 @@ class KnowledgeSettings(AuthenticatingSettings):
     def shortcomings(self) -> list[str]:
         """Returns what the strict profile refuses about these settings, one line each."""
         found = super().shortcomings()
-        if self.is_strict and not all(was_drawn_at_random(key) for key in self.master_keys):
+        if not self.is_strict:
+            return found
+        index = self.qdrant_url.get_secret_value() if self.qdrant_url else ""
+        backends = {
+            "QDRANT_URL": index,
+            "KNOWLEDGE_EMBEDDINGS_URL": self.embeddings_url,
+            "KNOWLEDGE_LLM_URL": self.llm_url,
+        }
+        found += [
+            f"{name} is not encrypted: passages and questions are patients' data"
+            for name, url in backends.items()
+            if url and urlsplit(url).scheme != "https"
+        ]
+        if not all(was_drawn_at_random(key) for key in self.master_keys):
             found.append(
                 "KNOWLEDGE_MASTER_KEY is not safe: it was not drawn at random: `openssl rand -base64 32`"
             )
