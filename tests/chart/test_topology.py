@@ -235,3 +235,24 @@ def test_optional_services_are_off_by_default(helm: Callable[..., subprocess.Com
             assert service.name not in rendered.stdout
             assert service.switch not in rendered.stdout
             assert service.package not in rendered.stdout
+
+
+def test_cert_manager_writes_into_no_secret_of_the_database() -> None:
+    """CloudNativePG names secrets after its cluster; the value sets name issuers that are there."""
+    production = documents("production/*.yaml")
+    clusters = [name(each) for each in of_kind(production, "Cluster")]
+    written = {
+        f"{cluster}-{of}"
+        for cluster in clusters
+        for of in ("ca", "server", "replication", "app", "superuser")
+    }
+    certificates = of_kind(production, "Certificate")
+    issuers = {name(each) for each in of_kind(production, "Issuer", "ClusterIssuer")}
+
+    assert clusters
+    assert certificates
+    assert not written & {each["spec"]["secretName"] for each in certificates}
+    for path in CHART.glob("ci/*-values.yaml"):
+        manager = yaml.safe_load(path.read_text()).get("certManager", {})
+        for kind in ("publicIssuer", "internalIssuer"):
+            assert manager.get(kind, {}).get("name", next(iter(issuers))) in issuers, path
