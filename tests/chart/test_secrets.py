@@ -2,7 +2,9 @@
 
 import base64
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chassis.identity.service_keys import open_service_keys
@@ -193,3 +195,15 @@ def test_each_pod_is_its_own_user_of_redis(render: Render) -> None:
         variables = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
         (url,) = (each["valueFrom"]["secretKeyRef"] for each in variables if each["name"] == "REDIS_URL")
         assert url == {"name": "redis-users", "key": name(deployment).removeprefix("vestibule-")}
+
+
+def test_notes_name_every_master_key_to_back_up(helm: Any) -> None:
+    """Of the services that are on, where the chart generates the key."""
+    on = "services.knowledge-service.enabled=true,postgres.maxConnections=300"
+    arguments = ("install", "vestibule", str(CHART), "--dry-run=client", "--set")
+    every = helm(*arguments, on).stdout.partition("NOTES:")[2]
+    brought = helm(*arguments, "secrets.usersMasterKey=own").stdout.partition("NOTES:")[2]
+
+    for key in ("auth-master-key", "users-master-key", "knowledge-master-key"):
+        assert f"get secret vestibule-{key} -o yaml" in every
+    assert re.findall(r"get secret vestibule-(\S+)", brought) == ["auth-master-key"]
