@@ -27,7 +27,7 @@ helm test vestibule --namespace vestibule
 - Secrets that you do not bring are generated once, kept over upgrades and left behind by an uninstall.
 - Every pod is `restricted` by Pod Security, without a service-account token but the aggregator's.
 - Pods may connect only as the architecture declares (`templates/_architecture.tpl`).
-- `null` is refused (`missing property`): leave a key out for its default.
+- `null` is refused (`missing property`, by Helm 3 `is required`): leave a key out for its default.
 - `ci/` holds value sets for common cases; the tests render every one.
 
 ## Values
