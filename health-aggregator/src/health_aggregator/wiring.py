@@ -75,7 +75,7 @@ async def start(lifecycle: Lifecycle, settings: HealthSettings) -> None:
     board = Board(AGGREGATOR)
     REGISTRY.register(StateCollector(board))
     database = await _database(settings, lifecycle)
-    history = RecordHistory(board, _history_store(database), clock, _log_failed_write)
+    history = RecordHistory(board, _history_store(database), clock, _FailedWrites())
     webhooks = Webhooks(clock, lambda: history.leading)
     feed = ChangeFeed()
     observers = Observers(feed, Telemetry(board), history, webhooks)
@@ -233,10 +233,18 @@ def _log_refused(error: TargetsRefused) -> None:
     )
 
 
-def _log_failed_write(error: Exception, buffered: int) -> None:
-    if isinstance(error, ServiceError):
-        log.warning("history write failed; retrying", reason=error.reason, buffered=buffered)
-    else:
-        # Such as a schema that is not migrated yet, a missing grant, or a fault of ours.
-        reason = type(error).__name__
-        log.error("history write failed; retrying", reason=reason, buffered=buffered, exc_info=error)
+class _FailedWrites:
+    """Logs each failed write of the history, with a traceback the first time that it fails so."""
+
+    def __init__(self) -> None:
+        self._last: type[Exception] | None = None
+
+    def __call__(self, error: Exception, buffered: int) -> None:
+        if isinstance(error, ServiceError):
+            log.warning("history write failed; retrying", reason=error.reason, buffered=buffered)
+        else:
+            # Such as a schema that is not migrated yet, a missing grant, or a fault of ours.
+            shown = None if type(error) is self._last else error
+            reason = type(error).__name__
+            log.error("history write failed; retrying", reason=reason, buffered=buffered, exc_info=shown)
+        self._last = type(error)

@@ -84,6 +84,7 @@ class GrpcCheck:
         await self._channel.close()
 
     async def _watch(self) -> None:
+        reported: type[Exception] | None = None
         while True:
             try:
                 async for response in self._stub.Watch(self._request, wait_for_ready=True):
@@ -95,9 +96,11 @@ class GrpcCheck:
                     return
                 self._status = None
                 self._wake()
-            except Exception:
-                # The checks go on without it.
-                log.exception("watch of a target failed; retrying", address=self._address)
+            except Exception as error:
+                # The checks go on without it. Tried twice a second, the same failure is logged once.
+                if type(error) is not reported:
+                    log.exception("watch of a target failed; retrying", address=self._address)
+                    reported = type(error)
             await asyncio.sleep(_WATCH_AGAIN_SECONDS)
 
     def _failed(self, error: grpc.aio.AioRpcError, started: float, timeout_seconds: float) -> CheckResult:
