@@ -101,7 +101,7 @@ _TARGET = re.compile(r"(?:dns|ipv4|ipv6|unix|unix-abstract|xds|google-c2p):\S+")
 def _is_grpc_address(value: str) -> str:
     named = _HOST_AND_PORT.fullmatch(value)
     if named is None and not _TARGET.fullmatch(value):
-        raise ValueError("it is not host:port, such as user-service:50051, nor another target of gRPC")
+        raise ValueError("it is neither host:port, such as user-service:50051, nor another target of gRPC")
     if named is not None and not 0 < int(named[1]) <= _PORT_MAX:
         raise ValueError("its port is not between 1 and 65535")
     return value

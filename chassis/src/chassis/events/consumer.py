@@ -201,7 +201,7 @@ class Consumer:
         renewed_at = monotonic()
         for position, (identifier, fields) in enumerate(entries):
             if monotonic() - renewed_at > self._claim_after_seconds / 2:
-                # A handler that hangs gives no sign of life, and the ones after it neither.
+                # Between events, not beside them: what a handler that hangs holds is to be claimed.
                 await claims.renew(redis, self._group, self._name, [later for later, _ in entries[position:]])
                 renewed_at = monotonic()
             try:

@@ -162,15 +162,6 @@ def cut(
     return requested.page(items[first : first + requested.limit], len(items), id_of)
 
 
-def _checked(number: object, parts: Sequence[object]) -> Sequence[object]:
-    """Returns the parts of a key, which are text."""
-    if type(number) is not int or not 1 < number <= _PAGE_MAX:
-        raise ValueError("not the number of a page that follows another")
-    if not all(isinstance(part, str) for part in parts):
-        raise TypeError("not the key of a row")
-    return parts
-
-
 def time_of_key(text: str) -> datetime:
     """Returns the time in a key of a row.
 
@@ -181,6 +172,15 @@ def time_of_key(text: str) -> datetime:
     if at.utcoffset() is None:
         raise ValueError("not a time with an offset")
     return at.astimezone(UTC)
+
+
+def _checked(number: object, parts: Sequence[object]) -> Sequence[object]:
+    """Returns the parts of a key, which are text."""
+    if type(number) is not int or not 1 < number <= _PAGE_MAX:
+        raise ValueError("not the number of a page that follows another")
+    if not all(isinstance(part, str) for part in parts):
+        raise TypeError("not the key of a row")
+    return parts
 
 
 def _index_after(last: UUID, ids: Sequence[UUID], *, newest_first: bool) -> int:
